@@ -1,0 +1,1 @@
+"""REST, the web page and the command line: the one part that composes the tiers."""

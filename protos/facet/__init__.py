@@ -1,0 +1,1 @@
+"""The protobuf contracts of Facet."""

@@ -1,0 +1,1 @@
+"""The gRPC tiers of Facet and the chassis that they share."""

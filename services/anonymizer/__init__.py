@@ -1,0 +1,1 @@
+"""Hides regions of pictures."""

@@ -1,0 +1,64 @@
+"""Settings from environment variables: `FACET_…` shared by all tiers, `FACET_<TIER>_…` owned by one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import platformdirs
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from services.chassis.processors import available_processors
+
+MIB = 1024 * 1024
+
+
+class ModelSettings(BaseSettings):
+    """Where weights are kept and fetched from."""
+
+    model_config = SettingsConfigDict(env_prefix="FACET_MODELS_", protected_namespaces=())
+
+    dir: Path = Field(default_factory=lambda: platformdirs.user_cache_path("facet") / "models")
+    """Folder of the installed weights."""
+    mirror: Path | None = None
+    """Folder searched by file name before any other source (air-gapped sites)."""
+    manifest: Path | None = None
+    """A TOML file of the owner's own models, in the format of the built-in manifest; it may override entries."""
+
+
+class SharedSettings(BaseSettings):
+    """What all tiers share (`FACET_…`)."""
+
+    model_config = SettingsConfigDict(env_prefix="FACET_")
+
+    host: str = "127.0.0.1"
+    """Address to listen on; containers set 0.0.0.0."""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    max_image_bytes: PositiveInt = 32 * MIB
+    """Largest encoded picture accepted."""
+    max_pixels: PositiveInt = 100_000_000
+    """Largest width times height accepted, known from the header before decoding."""
+    drain_s: NonNegativeFloat = 1.5
+    """After SIGTERM: how long new calls are still served, so that clients that watch health move away."""
+    grace_s: PositiveFloat = 20.0
+    """After that: how long calls in flight may take to finish."""
+
+    @property
+    def max_message_bytes(self) -> int:
+        """Largest gRPC message on either side: an answered picture may be larger than the one sent."""
+        return 2 * self.max_image_bytes + MIB
+
+
+class TierSettings(BaseSettings):
+    """What every gRPC tier has; a tier's own class adds the prefix `FACET_<TIER>_`, ports and its own fields."""
+
+    port: int = Field(ge=0, le=65535)
+    """gRPC port; 0 = any free one."""
+    metrics_port: int = Field(ge=0, le=65535)
+    """Prometheus port; 0 = any free one."""
+    workers: PositiveInt = Field(default_factory=available_processors)
+    """Pictures worked on at once; default: the processors this process may use."""
+    queue_size: PositiveInt = 64
+    """Pictures that may wait for a worker; one more is refused with RESOURCE_EXHAUSTED."""
+    shared: SharedSettings = Field(default_factory=SharedSettings)
