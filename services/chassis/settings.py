@@ -44,6 +44,9 @@ class SharedSettings(BaseSettings):
     grace_s: PositiveFloat = 20.0
     """After that: how long calls in flight may take to finish."""
 
+    max_connection_age_s: PositiveFloat = 10.0
+    """How long a client keeps one connection before it looks for replicas again; calls on it are not cut."""
+
     @property
     def max_message_bytes(self) -> int:
         """Largest gRPC message on either side: an answered picture may be larger than the one sent."""

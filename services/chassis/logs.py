@@ -1,0 +1,45 @@
+"""Structured logging: one JSON object a line on stderr, with the request id. Ids, sizes, counts and times only."""
+
+from __future__ import annotations
+
+import json
+import logging
+import traceback
+from datetime import UTC, datetime
+
+from services.chassis.request_id import current_request_id
+
+
+class JsonFormatter(logging.Formatter):
+    """Formats a record as one line of JSON; `extra={"fields": {…}}` adds fields.
+
+    An exception is logged as its type and its frames. Its message is left out: messages of libraries may quote data.
+    """
+
+    def __init__(self, tier: str) -> None:
+        super().__init__()
+        self._tier = tier
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line, no line break inside."""
+        line: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "tier": self._tier,
+            "event": record.getMessage(),
+        }
+        if request_id := current_request_id.get():
+            line["request_id"] = request_id
+        line.update(getattr(record, "fields", {}))
+        if record.exc_info and record.exc_info[0] is not None:
+            kind, _, frames = record.exc_info
+            line["exception"] = kind.__name__
+            line["frames"] = [f"{f.filename}:{f.lineno} {f.name}" for f in traceback.extract_tb(frames)]
+        return json.dumps(line, ensure_ascii=False, default=str)
+
+
+def configure(tier: str, level: str) -> None:
+    """Sends every logger's records at `level` and above to stderr as JSON lines."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonFormatter(tier))
+    logging.basicConfig(level=level, handlers=[handler], force=True)

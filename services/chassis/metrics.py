@@ -1,0 +1,68 @@
+"""The Prometheus metrics that every tier has; a tier adds its own to the same registry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from prometheus_client import (
+    GC_COLLECTOR,
+    PLATFORM_COLLECTOR,
+    PROCESS_COLLECTOR,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    start_http_server,
+)
+
+SECONDS_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+
+class TierMetrics:
+    """Counts and times calls; names are `facet_<tier>_<what>_<unit>`."""
+
+    def __init__(self, tier: str) -> None:
+        self.registry = CollectorRegistry()
+        for collector in (PROCESS_COLLECTOR, PLATFORM_COLLECTOR, GC_COLLECTOR):
+            self.registry.register(collector)
+        self.prefix = f"facet_{tier}"
+        self.calls = Counter(
+            f"{self.prefix}_calls", "Calls answered, by method and status.", ("method", "code"), registry=self.registry
+        )
+        self.call_seconds = Histogram(
+            f"{self.prefix}_call_duration_seconds",
+            "Time from a call's arrival to its answer.",
+            ("method",),
+            buckets=SECONDS_BUCKETS,
+            registry=self.registry,
+        )
+        self.calls_in_progress = Gauge(
+            f"{self.prefix}_calls_in_progress", "Calls being worked on or waiting.", registry=self.registry
+        )
+        self.queue_depth = Gauge(
+            f"{self.prefix}_queue_depth", "Pieces of work waiting for a worker.", registry=self.registry
+        )
+        self.queue_wait_seconds = Histogram(
+            f"{self.prefix}_queue_wait_seconds",
+            "Time a piece of work waited for a worker.",
+            buckets=SECONDS_BUCKETS,
+            registry=self.registry,
+        )
+        self.refusals = Counter(
+            f"{self.prefix}_refusals", "Pieces of work refused because the queue was full.", registry=self.registry
+        )
+
+    def expose(self, host: str, port: int) -> tuple[int, Callable[[], None]]:
+        """Serves `/metrics` over HTTP; returns the port bound and a function that stops it.
+
+        Raises:
+            OSError: The port is in use.
+        """
+        server, thread = start_http_server(port, host, self.registry)
+
+        def stop() -> None:
+            server.shutdown()
+            server.server_close()
+            thread.join()
+
+        return server.server_port, stop

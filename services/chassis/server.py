@@ -1,0 +1,139 @@
+"""The life of a gRPC tier: listen, load, serve, drain, stop. Every tier's `__main__` hands its parts to `run`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import Callable
+from typing import Protocol
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1.health import aio as health_aio
+
+from services.chassis import logs
+from services.chassis.errors import NotReady
+from services.chassis.interceptors import CallInterceptor
+from services.chassis.metrics import TierMetrics
+from services.chassis.settings import SharedSettings, TierSettings
+
+_log = logging.getLogger("facet.server")
+
+LOAD_RETRY_S = 2.0
+_SERVING = health_pb2.HealthCheckResponse.SERVING
+_NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+class Tier(Protocol):
+    """What a tier adds to the chassis."""
+
+    service_name: str
+    """Full name of its gRPC service, which is also its health name."""
+
+    def register(self, server: grpc.aio.Server) -> None:
+        """Adds its servicer to the server."""
+
+    async def load(self) -> None:
+        """Loads and warms up what it needs to serve.
+
+        Raises:
+            NotReady: Something is missing that may appear later, such as weights; it will be called again.
+        """
+
+    async def close(self) -> None:
+        """Frees what it holds, after the last call was answered."""
+
+
+def run(name: str, settings: TierSettings, make_tier: Callable[[TierMetrics], Tier]) -> None:
+    """Serves the tier until SIGTERM or SIGINT. Exits with 1 and a plain message where a port is in use."""
+    logs.configure(name, settings.shared.log_level)
+    try:
+        asyncio.run(_serve(name, settings, make_tier))
+    except OSError as error:
+        sys.exit(f"{name}: {error}")
+
+
+async def _serve(name: str, settings: TierSettings, make_tier: Callable[[TierMetrics], Tier]) -> None:
+    stopping = asyncio.Event()
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(signal_number, stopping.set)
+
+    metrics = TierMetrics(name)
+    tier = make_tier(metrics)
+    server = grpc.aio.server(interceptors=[CallInterceptor(metrics)], options=server_options(settings.shared))
+    health = health_aio.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(health, server)
+    await health.set(tier.service_name, _NOT_SERVING)
+    tier.register(server)
+
+    address = f"{settings.shared.host}:{settings.port}"
+    try:
+        port = server.add_insecure_port(address)
+    except RuntimeError as error:
+        raise OSError(
+            f"cannot listen on {address}; is the port in use? Choose another with {_variable(name)}"
+        ) from error
+    try:
+        metrics_port, stop_metrics = metrics.expose(settings.shared.host, settings.metrics_port)
+    except OSError as error:
+        raise OSError(
+            f"cannot listen on {settings.shared.host}:{settings.metrics_port} for metrics ({error.strerror}); "
+            f"choose another port with FACET_{name.upper()}_METRICS_PORT"
+        ) from error
+    await server.start()
+    _log.info("listening", extra={"fields": {"port": port, "metrics_port": metrics_port}})
+
+    loading = asyncio.create_task(_load(tier, health))
+    stopped = asyncio.create_task(stopping.wait())
+    await asyncio.wait({loading, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    failure = loading.exception() if loading.done() else None
+    if failure is None:
+        await stopped
+    stopped.cancel()
+    loading.cancel()
+
+    # The order matters: clients that watch health move away first, only then is the listener closed. Closing at once
+    # races with calls that are just arriving, which would end as CANCELLED.
+    _log.info("draining")
+    await health.enter_graceful_shutdown()
+    await asyncio.sleep(settings.shared.drain_s)
+    await server.stop(settings.shared.grace_s)
+    await tier.close()
+    stop_metrics()
+    _log.info("stopped")
+    if failure is not None:
+        raise failure
+
+
+async def _load(tier: Tier, health: health_aio.HealthServicer) -> None:
+    said = ""
+    while True:
+        try:
+            await tier.load()
+        except NotReady as error:
+            if str(error) != said:
+                said = str(error)
+                _log.warning("not ready: %s", said)
+            await asyncio.sleep(LOAD_RETRY_S)
+        else:
+            await health.set(tier.service_name, _SERVING)
+            _log.info("ready")
+            return
+
+
+def server_options(settings: SharedSettings) -> list[tuple[str, int]]:
+    """Channel arguments of every gRPC server."""
+    return [
+        ("grpc.max_send_message_length", settings.max_message_bytes),
+        ("grpc.max_receive_message_length", settings.max_message_bytes),
+        ("grpc.so_reuseport", 0),  # a port in use is an error, not a second server that takes half of the calls
+        ("grpc.max_connection_age_ms", round(settings.max_connection_age_s * 1000)),
+        ("grpc.http2.min_ping_interval_without_data_ms", 5_000),  # clients ping idle connections every 10 s
+        ("grpc.keepalive_permit_without_calls", 1),
+    ]
+
+
+def _variable(name: str) -> str:
+    return f"FACET_{name.upper()}_PORT"
