@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import sys
 import traceback
 from datetime import UTC, datetime
 
@@ -39,7 +41,10 @@ class JsonFormatter(logging.Formatter):
 
 
 def configure(tier: str, level: str) -> None:
-    """Sends every logger's records at `level` and above to stderr as JSON lines."""
-    handler = logging.StreamHandler()
+    """Sends every logger's records at `level` and above to stderr as JSON lines.
+
+    They go through a descriptor of their own, so that what native libraries write to stderr can be silenced.
+    """
+    handler = logging.StreamHandler(os.fdopen(os.dup(sys.stderr.fileno()), "w", buffering=1))
     handler.setFormatter(JsonFormatter(tier))
     logging.basicConfig(level=level, handlers=[handler], force=True)

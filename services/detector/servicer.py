@@ -1,0 +1,127 @@
+"""facet.v1.DetectorService: translates between messages and the domain, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from functools import partial
+from typing import Any
+
+import grpc
+from google.rpc.status_pb2 import Status
+from prometheus_client import Histogram
+
+from facet.v1 import detector_pb2 as pb
+from facet.v1 import detector_pb2_grpc, geometry_pb2
+from services.chassis.errors import InvalidRequest
+from services.chassis.metrics import TierMetrics
+from services.chassis.picture import PictureLimits
+from services.chassis.streams import answer_in_order
+from services.chassis.wire import box_to_wire, landmarks_to_wire
+from services.chassis.workers import WorkerPool
+from services.detector.alignment import AlignedFace, Template
+from services.detector.detection import Detection, DetectionConfig, detect
+from services.detector.faces import Face
+from services.detector.models import DetectorModels
+from services.detector.search import Recall
+
+_RECALLS = {
+    pb.RECALL_UNSPECIFIED: Recall.BALANCED,
+    pb.RECALL_FAST: Recall.FAST,
+    pb.RECALL_BALANCED: Recall.BALANCED,
+    pb.RECALL_MAX: Recall.MAX,
+}
+_ALIGNMENTS = {
+    Template.FIVE_POINT: geometry_pb2.ALIGNMENT_FIVE_POINT,
+    Template.FOUR_POINT: geometry_pb2.ALIGNMENT_FOUR_POINT,
+}
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class DetectorServicer(detector_pb2_grpc.DetectorServiceServicer):
+    """Serves detection from a pool of workers."""
+
+    def __init__(self, models: DetectorModels, pool: WorkerPool, limits: PictureLimits, metrics: TierMetrics) -> None:
+        self._models = models
+        self._pool = pool
+        self._limits = limits
+        self._faces_per_picture = Histogram(
+            f"{metrics.prefix}_faces_per_picture",
+            "Faces answered a picture.",
+            buckets=(0, 1, 2, 5, 10, 20, 50, 100, 200, 500),
+            registry=metrics.registry,
+        )
+
+    async def DetectFaces(self, request: pb.DetectFacesRequest, context: Context) -> pb.DetectFacesResponse:  # noqa: ARG002, N802
+        """Finds the faces of one picture."""
+        return await self._detect(request)
+
+    async def StreamDetectFaces(  # noqa: N802
+        self,
+        request_iterator: AsyncIterator[pb.StreamDetectFacesRequest],
+        context: Context,  # noqa: ARG002
+    ) -> AsyncIterator[pb.StreamDetectFacesResponse]:
+        """Finds the faces of many pictures, answered in order."""
+        requests = (item.request async for item in request_iterator)
+        async for answer in answer_in_order(requests, self._detect, window=self._pool.workers + 1):
+            if isinstance(answer, Status):
+                yield pb.StreamDetectFacesResponse(error=answer)
+            else:
+                yield pb.StreamDetectFacesResponse(response=answer)
+
+    async def ListModels(self, request: pb.ListModelsRequest, context: Context) -> pb.ListModelsResponse:  # noqa: ARG002, N802
+        """Tells which models there are."""
+        statuses = await self._pool.run(self._models.statuses)
+        return pb.ListModelsResponse(
+            models=[
+                pb.ModelStatus(
+                    name=status.entry.name,
+                    model_id=status.entry.model_id if status.serving else "",
+                    license=status.entry.license,
+                    sha256=status.entry.sha256,
+                    serving=status.serving,
+                    is_default=status.is_default,
+                    detail=status.detail,
+                )
+                for status in statuses
+            ]
+        )
+
+    async def _detect(self, request: pb.DetectFacesRequest) -> pb.DetectFacesResponse:
+        config = _config(request.config)
+        work = partial(detect, request.image.content, config, models=self._models, limits=self._limits)
+        detection = await self._pool.run(work)
+        self._faces_per_picture.observe(len(detection.faces))
+        return _response(detection)
+
+
+def _config(message: pb.DetectionConfig) -> DetectionConfig:
+    if message.recall not in _RECALLS:
+        raise InvalidRequest(f"config.recall: {message.recall} is no value of Recall")
+    return DetectionConfig(
+        model=message.model,
+        recall=_RECALLS[message.recall],
+        min_confidence=message.min_confidence if message.HasField("min_confidence") else None,
+        min_face_px=message.min_face_px,
+        max_faces=message.max_faces,
+        include_aligned=message.include_aligned,
+    )
+
+
+def _response(detection: Detection) -> pb.DetectFacesResponse:
+    aligned = detection.aligned or [None] * len(detection.faces)
+    return pb.DetectFacesResponse(
+        width_px=detection.width_px,
+        height_px=detection.height_px,
+        faces=[_face(face, crop) for face, crop in zip(detection.faces, aligned, strict=True)],
+        model_id=detection.model_id,
+    )
+
+
+def _face(face: Face, aligned: AlignedFace | None) -> geometry_pb2.Face:
+    message = geometry_pb2.Face(
+        box=box_to_wire(face.box), confidence=face.confidence, landmarks=landmarks_to_wire(face.landmarks)
+    )
+    if aligned is not None:
+        message.aligned.pixels = aligned.pixels.tobytes()
+        message.aligned.alignment = _ALIGNMENTS[aligned.template]
+    return message

@@ -1,0 +1,59 @@
+"""The detector as the chassis runs it: register, load and warm up, close."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import cv2
+import grpc
+import numpy as np
+
+from facet.v1 import detector_pb2, detector_pb2_grpc
+from services.chassis.metrics import TierMetrics
+from services.chassis.models.store import ModelStore
+from services.chassis.picture import PictureLimits
+from services.chassis.workers import WorkerPool
+from services.detector.detection import DetectionConfig, detect
+from services.detector.models import DetectorModels
+from services.detector.servicer import DetectorServicer
+from services.detector.settings import DetectorSettings
+
+
+class DetectorTier:
+    """Owns the models and the workers that run them."""
+
+    service_name = detector_pb2.DESCRIPTOR.services_by_name["DetectorService"].full_name
+
+    def __init__(self, settings: DetectorSettings, metrics: TierMetrics) -> None:
+        cv2.setNumThreads(1)  # pictures are worked on side by side: a second level of threads only makes them wait
+        self._models = DetectorModels(ModelStore(settings.models), default=settings.model)
+        self._pool = WorkerPool(workers=settings.workers, queue_size=settings.queue_size, metrics=metrics)
+        self._metrics = metrics
+        self._limits = PictureLimits(max_bytes=settings.shared.max_image_bytes, max_pixels=settings.shared.max_pixels)
+
+    def register(self, server: grpc.aio.Server) -> None:
+        """Adds the servicer."""
+        servicer = DetectorServicer(self._models, self._pool, self._limits, self._metrics)
+        detector_pb2_grpc.add_DetectorServiceServicer_to_server(servicer, server)
+
+    async def load(self) -> None:
+        """Loads the default model and searches a blank picture once on every worker.
+
+        Raises:
+            NotReady: No model is installed, or a system library is missing.
+        """
+        await self._pool.run(lambda: self._models.search(""))
+        _, blank = cv2.imencode(".png", np.zeros((64, 64, 3), np.uint8))
+        every_worker = threading.Barrier(self._pool.workers)
+
+        def warm_up() -> None:
+            every_worker.wait()
+            detect(blank.tobytes(), DetectionConfig(), models=self._models, limits=self._limits)
+
+        await asyncio.gather(*(self._pool.run(warm_up) for _ in range(self._pool.workers)))
+
+    async def close(self) -> None:
+        """Finishes the work in hand, then frees the models."""
+        await self._pool.close()
+        self._models.close()
