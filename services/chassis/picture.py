@@ -14,6 +14,7 @@ from PIL import Image, UnidentifiedImageError
 
 from services.chassis.errors import FacetError, InvalidPicture, TooLarge, UnsupportedFormat
 from services.chassis.geometry import RgbImage
+from services.chassis.settings import PictureLimits
 
 
 class PictureFormat(Enum):
@@ -47,14 +48,6 @@ _TRANSPOSITIONS = {
     8: Image.Transpose.ROTATE_90,
 }
 _ORIENTATION_TAG = 0x0112
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PictureLimits:
-    """What is refused before it is decoded."""
-
-    max_bytes: int
-    max_pixels: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,10 +89,15 @@ class Picture:
             return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
         return pixels
 
+    def header(self) -> Image.Image:
+        """The picture as Pillow opens it: nothing is decoded yet."""
+        with _hostile_content():
+            return _open(self.content)
+
     def image(self) -> Image.Image:
         """Decodes to an upright Pillow image in one of the modes L, LA, RGB, RGBA, CMYK and I;16.
 
-        Its `info` still has the file's colour profile. Palettes become RGB or RGBA, bilevel pictures L.
+        Palettes become RGB or RGBA, bilevel pictures L, a transparent colour becomes an alpha channel.
 
         Raises:
             InvalidPicture: The content is damaged.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -12,6 +13,14 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from services.chassis.processors import available_processors
 
 MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PictureLimits:
+    """Which pictures are refused before they are decoded."""
+
+    max_bytes: int
+    max_pixels: int
 
 
 class ModelSettings(BaseSettings):
@@ -46,6 +55,11 @@ class SharedSettings(BaseSettings):
 
     max_connection_age_s: PositiveFloat = 10.0
     """How long a client keeps one connection before it looks for replicas again; calls on it are not cut."""
+
+    @property
+    def picture_limits(self) -> PictureLimits:
+        """The limits on encoded pictures."""
+        return PictureLimits(max_bytes=self.max_image_bytes, max_pixels=self.max_pixels)
 
     @property
     def max_message_bytes(self) -> int:

@@ -6,7 +6,8 @@ import math
 from dataclasses import dataclass
 
 from services.chassis.errors import InvalidRequest
-from services.chassis.picture import Picture, PictureLimits, open_picture
+from services.chassis.picture import Picture, open_picture
+from services.chassis.settings import PictureLimits
 from services.detector.alignment import ALIGNED_SIDE_PX, AlignedFace, align
 from services.detector.faces import Face
 from services.detector.models import DetectorModels

@@ -14,7 +14,7 @@ from facet.v1 import detector_pb2 as pb
 from facet.v1 import detector_pb2_grpc, geometry_pb2
 from services.chassis.errors import InvalidRequest
 from services.chassis.metrics import TierMetrics
-from services.chassis.picture import PictureLimits
+from services.chassis.settings import PictureLimits
 from services.chassis.streams import answer_in_order
 from services.chassis.wire import box_to_wire, landmarks_to_wire
 from services.chassis.workers import WorkerPool

@@ -12,7 +12,6 @@ import numpy as np
 from facet.v1 import detector_pb2, detector_pb2_grpc
 from services.chassis.metrics import TierMetrics
 from services.chassis.models.store import ModelStore
-from services.chassis.picture import PictureLimits
 from services.chassis.workers import WorkerPool
 from services.detector.detection import DetectionConfig, detect
 from services.detector.models import DetectorModels
@@ -30,7 +29,7 @@ class DetectorTier:
         self._models = DetectorModels(ModelStore(settings.models), default=settings.model)
         self._pool = WorkerPool(workers=settings.workers, queue_size=settings.queue_size, metrics=metrics)
         self._metrics = metrics
-        self._limits = PictureLimits(max_bytes=settings.shared.max_image_bytes, max_pixels=settings.shared.max_pixels)
+        self._limits = settings.shared.picture_limits
 
     def register(self, server: grpc.aio.Server) -> None:
         """Adds the servicer."""

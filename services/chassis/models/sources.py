@@ -139,7 +139,7 @@ class WheelShelf:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._wheels: dict[tuple[str, str], Path] = {}
+        self._outcomes: dict[tuple[str, str], Path | SourceFailed] = {}
 
     def wheel(self, source: WheelSource) -> Path:
         """The wheel as a file.
@@ -148,9 +148,15 @@ class WheelShelf:
             SourceFailed: pip is missing or could not get it; a failure is not tried twice.
         """
         key = (source.distribution, source.version)
-        if key not in self._wheels:
-            self._wheels[key] = self._download(source)
-        return self._wheels[key]
+        if key not in self._outcomes:
+            try:
+                self._outcomes[key] = self._download(source)
+            except SourceFailed as failure:
+                self._outcomes[key] = failure
+        outcome = self._outcomes[key]
+        if isinstance(outcome, SourceFailed):
+            raise outcome
+        return outcome
 
     def _download(self, source: WheelSource) -> Path:
         requirement = f"{source.distribution}=={source.version}"

@@ -1,0 +1,104 @@
+"""facet.v1.AnonymizerService: translates between messages and the domain, and nothing else."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
+from typing import Any
+
+import grpc
+from google.rpc.status_pb2 import Status
+
+from facet.v1 import anonymizer_pb2 as pb
+from facet.v1 import anonymizer_pb2_grpc, image_pb2
+from services.anonymizer.anonymization import anonymize
+from services.anonymizer.redaction import DEFAULT_MARGIN, DEFAULT_STRENGTH, Redaction
+from services.anonymizer.regions import Region, Shape
+from services.anonymizer.styles import Blur, Mosaic, Solid, Style
+from services.chassis.errors import InvalidRequest
+from services.chassis.settings import PictureLimits
+from services.chassis.streams import answer_in_order
+from services.chassis.wire import box_from_wire, landmarks_from_wire
+from services.chassis.workers import WorkerPool
+
+_STYLES: dict[int, Callable[[float], Style]] = {
+    pb.STYLE_UNSPECIFIED: lambda strength: Mosaic(strength=strength),
+    pb.STYLE_MOSAIC: lambda strength: Mosaic(strength=strength),
+    pb.STYLE_BLUR: lambda strength: Blur(strength=strength),
+    pb.STYLE_SOLID: lambda _strength: Solid(),
+}
+_SHAPES: dict[int, Shape] = {
+    pb.SHAPE_UNSPECIFIED: Shape.ELLIPSE,
+    pb.SHAPE_ELLIPSE: Shape.ELLIPSE,
+    pb.SHAPE_BOX: Shape.BOX,
+}
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class AnonymizerServicer(anonymizer_pb2_grpc.AnonymizerServiceServicer):
+    """Serves redaction from a pool of workers."""
+
+    def __init__(self, pool: WorkerPool, limits: PictureLimits) -> None:
+        self._pool = pool
+        self._limits = limits
+
+    async def AnonymizeImage(self, request: pb.AnonymizeImageRequest, context: Context) -> pb.AnonymizeImageResponse:  # noqa: ARG002, N802
+        """Hides regions of one picture."""
+        return await self._anonymize(request)
+
+    async def StreamAnonymizeImages(  # noqa: N802
+        self,
+        request_iterator: AsyncIterator[pb.StreamAnonymizeImagesRequest],
+        context: Context,  # noqa: ARG002
+    ) -> AsyncIterator[pb.StreamAnonymizeImagesResponse]:
+        """Hides regions of many pictures, answered in order."""
+        requests = (item.request async for item in request_iterator)
+        async for answer in answer_in_order(requests, self._anonymize, window=self._pool.workers + 1):
+            if isinstance(answer, Status):
+                yield pb.StreamAnonymizeImagesResponse(error=answer)
+            else:
+                yield pb.StreamAnonymizeImagesResponse(response=answer)
+
+    async def _anonymize(self, request: pb.AnonymizeImageRequest) -> pb.AnonymizeImageResponse:
+        work = partial(
+            anonymize,
+            request.image.content,
+            _regions(request.regions),
+            _redaction(request.redaction),
+            limits=self._limits,
+        )
+        done = await self._pool.run(work)
+        return pb.AnonymizeImageResponse(
+            image=image_pb2.Image(content=done.content),
+            media_type=done.media_type,
+            width_px=done.width_px,
+            height_px=done.height_px,
+            hidden_regions=done.hidden_regions,
+        )
+
+
+def _regions(messages: Sequence[pb.Region]) -> list[Region]:
+    return [
+        Region(
+            box=box_from_wire(message.box, field=f"regions[{index}].box"),
+            landmarks=landmarks_from_wire(message.landmarks, field=f"regions[{index}].landmarks"),
+        )
+        for index, message in enumerate(messages)
+    ]
+
+
+def _redaction(message: pb.Redaction) -> Redaction:
+    if message.style not in _STYLES:
+        raise InvalidRequest(f"redaction.style: {message.style} is no value of Style")
+    if message.shape not in _SHAPES:
+        raise InvalidRequest(f"redaction.shape: {message.shape} is no value of Shape")
+    strength = message.strength if message.HasField("strength") else DEFAULT_STRENGTH
+    if not (math.isfinite(strength) and 0 <= strength <= 1):
+        raise InvalidRequest("strength must be between 0 and 1")
+    return Redaction(
+        style=_STYLES[message.style](strength),
+        shape=_SHAPES[message.shape],
+        margin=message.margin if message.HasField("margin") else DEFAULT_MARGIN,
+        outline=message.outline,
+    )

@@ -1,0 +1,35 @@
+"""The anonymizer as the chassis runs it: register and close; there is nothing to load."""
+
+from __future__ import annotations
+
+import cv2
+import grpc
+
+from facet.v1 import anonymizer_pb2, anonymizer_pb2_grpc
+from services.anonymizer.servicer import AnonymizerServicer
+from services.anonymizer.settings import AnonymizerSettings
+from services.chassis.metrics import TierMetrics
+from services.chassis.workers import WorkerPool
+
+
+class AnonymizerTier:
+    """Owns the workers."""
+
+    service_name = anonymizer_pb2.DESCRIPTOR.services_by_name["AnonymizerService"].full_name
+
+    def __init__(self, settings: AnonymizerSettings, metrics: TierMetrics) -> None:
+        cv2.setNumThreads(1)  # pictures are worked on side by side: a second level of threads only makes them wait
+        self._pool = WorkerPool(workers=settings.workers, queue_size=settings.queue_size, metrics=metrics)
+        self._limits = settings.shared.picture_limits
+
+    def register(self, server: grpc.aio.Server) -> None:
+        """Adds the servicer."""
+        servicer = AnonymizerServicer(self._pool, self._limits)
+        anonymizer_pb2_grpc.add_AnonymizerServiceServicer_to_server(servicer, server)
+
+    async def load(self) -> None:
+        """Nothing to do."""
+
+    async def close(self) -> None:
+        """Finishes the work in hand."""
+        await self._pool.close()
