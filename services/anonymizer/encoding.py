@@ -8,7 +8,8 @@ from collections.abc import Mapping
 import numpy as np
 from PIL import Image, JpegImagePlugin
 
-from services.chassis.picture import Picture, PictureFormat
+from services.chassis.picture import Picture
+from services.chassis.picture_format import PictureFormat
 
 _LOSSLESS_TIFF_COMPRESSIONS = ("raw", "tiff_lzw", "tiff_adobe_deflate", "tiff_deflate", "packbits")
 _WEBP_QUALITY = 90

@@ -22,6 +22,7 @@ class TierMetrics:
     """Counts and times calls; names are `facet_<tier>_<what>_<unit>`."""
 
     def __init__(self, tier: str) -> None:
+        self._tier = tier
         self.registry = CollectorRegistry()
         for collector in (PROCESS_COLLECTOR, PLATFORM_COLLECTOR, GC_COLLECTOR):
             self.registry.register(collector)
@@ -58,7 +59,13 @@ class TierMetrics:
         Raises:
             OSError: The port is in use.
         """
-        server, thread = start_http_server(port, host, self.registry)
+        try:
+            server, thread = start_http_server(port, host, self.registry)
+        except OSError as error:
+            raise OSError(
+                f"cannot listen on {host}:{port} for metrics ({error.strerror}); "
+                f"choose another port with FACET_{self._tier.upper()}_METRICS_PORT"
+            ) from error
 
         def stop() -> None:
             server.shutdown()

@@ -6,7 +6,6 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from enum import Enum
 
 import cv2
 import numpy as np
@@ -14,23 +13,8 @@ from PIL import Image, UnidentifiedImageError
 
 from services.chassis.errors import FacetError, InvalidPicture, TooLarge, UnsupportedFormat
 from services.chassis.geometry import RgbImage
+from services.chassis.picture_format import PictureFormat
 from services.chassis.settings import PictureLimits
-
-
-class PictureFormat(Enum):
-    """An accepted file format, by Pillow's name for it."""
-
-    JPEG = "JPEG"
-    PNG = "PNG"
-    WEBP = "WEBP"
-    BMP = "BMP"
-    TIFF = "TIFF"
-
-    @property
-    def media_type(self) -> str:
-        """For instance image/jpeg."""
-        return f"image/{self.value.lower()}"
-
 
 ACCEPTED = ", ".join(f.name for f in PictureFormat)
 _DECODERS = tuple(f.value for f in PictureFormat)

@@ -73,15 +73,9 @@ async def _serve(name: str, settings: TierSettings, make_tier: Callable[[TierMet
         port = server.add_insecure_port(address)
     except RuntimeError as error:
         raise OSError(
-            f"cannot listen on {address}; is the port in use? Choose another with {_variable(name)}"
+            f"cannot listen on {address}; is the port in use? Choose another with FACET_{name.upper()}_PORT"
         ) from error
-    try:
-        metrics_port, stop_metrics = metrics.expose(settings.shared.host, settings.metrics_port)
-    except OSError as error:
-        raise OSError(
-            f"cannot listen on {settings.shared.host}:{settings.metrics_port} for metrics ({error.strerror}); "
-            f"choose another port with FACET_{name.upper()}_METRICS_PORT"
-        ) from error
+    metrics_port, stop_metrics = metrics.expose(settings.shared.host, settings.metrics_port)
     await server.start()
     _log.info("listening", extra={"fields": {"port": port, "metrics_port": metrics_port}})
 
@@ -133,7 +127,3 @@ def server_options(settings: SharedSettings) -> list[tuple[str, int]]:
         ("grpc.http2.min_ping_interval_without_data_ms", 5_000),  # clients ping idle connections every 10 s
         ("grpc.keepalive_permit_without_calls", 1),
     ]
-
-
-def _variable(name: str) -> str:
-    return f"FACET_{name.upper()}_PORT"

@@ -1,0 +1,82 @@
+# Facet: `make run` sets everything up and starts it, `make test` checks everything. `make help` lists the rest.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+TIERS  := detector,anonymizer,gateway
+SOURCES := services gateway tests benchmarks setup.py
+
+# Installs Debian packages where this user may, and says what to do where not.
+define apt_install
+	if [ "$$(id -u)" = 0 ]; then apt-get -qq update && apt-get -qq install -y --no-install-recommends $(1) >/dev/null; \
+	elif sudo -n true 2>/dev/null; then sudo apt-get -qq update && sudo apt-get -qq install -y --no-install-recommends $(1) >/dev/null; \
+	else echo "Please install these first: sudo apt-get install $(1)" >&2; exit 1; fi
+endef
+
+.DEFAULT_GOAL := help
+.PHONY: help run models test check format lint types imports unit integration e2e bench protos system clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: $(VENV)/.run system models ## Set up what is missing and start all tiers and the page
+	@$(BIN)/facet up
+
+models: $(VENV)/.run ## Install the light models (a few MB)
+	@$(BIN)/facet models pull --light
+
+test: check unit integration e2e ## Run the whole check
+
+check: format lint types imports ## Check format, lint, types and import rules
+
+format: $(VENV)/.dev ## Check the format (`.venv/bin/ruff format` mends it)
+	@$(BIN)/ruff format --check --quiet $(SOURCES)
+
+lint: $(VENV)/.dev ## Lint
+	@$(BIN)/ruff check --quiet $(SOURCES)
+
+types: $(VENV)/.dev ## Check types (mypy --strict)
+	@$(BIN)/mypy --no-error-summary
+
+imports: $(VENV)/.dev ## Check that imports point one way
+	@$(BIN)/lint-imports --no-cache >/dev/null || $(BIN)/lint-imports --no-cache
+
+unit: $(VENV)/.dev models system ## Run the unit and contract tests
+	@$(BIN)/pytest --quiet tests/unit tests/contract
+
+integration: $(VENV)/.dev models system ## Run the tests that start real servers
+	@$(BIN)/pytest --quiet tests/integration
+
+e2e: $(VENV)/.dev models system ## Drive the page in a real browser
+	@command -v chromium >/dev/null || { $(call apt_install,chromium fonts-dejavu-core); }
+	@$(BIN)/pytest --quiet tests/e2e
+
+bench: $(VENV)/.dev models system ## Measure: REST, gRPC and the same work in one process, side by side
+	@$(BIN)/python -m benchmarks.paths
+
+protos: $(VENV)/.run ## Generate the protobuf stubs
+	@$(PIP) --no-deps --editable .
+
+system: ## Install the system libraries that mediapipe links
+	@ldconfig -p | grep -q libEGL.so.1 && ldconfig -p | grep -q libGLESv2.so.2 || { $(call apt_install,libegl1 libgles2); }
+
+clean: ## Remove the environment and everything generated
+	@rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -f protos/facet/v1/*_pb2*.py protos/facet/v1/*_pb2*.pyi
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Facet needs Python 3.11 or newer; set PYTHON=" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { $(call apt_install,python3-venv); }
+	@$(PYTHON) -m venv $(VENV)
+
+# mediapipe comes without its dependencies: they would bring a second OpenCV into the same folder.
+$(VENV)/.run: $(VENV)/bin/python pyproject.toml setup.py constraints.txt $(wildcard protos/facet/v1/*.proto)
+	@echo "Installing Facet into $(VENV) (a minute or two, once)"
+	@$(PIP) --editable '.[$(TIERS)]'
+	@$(PIP) --no-deps mediapipe
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.run
+	@$(PIP) --editable '.[$(TIERS),dev]'
+	@touch $@

@@ -1,0 +1,156 @@
+"""The JSON answers of the REST calls, as typed models made from the tiers' messages."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from facet.v1 import detector_pb2, geometry_pb2
+from gateway.pipeline import Comparison, EmbeddedFaces
+
+_LANDMARK_NAMES = {
+    value: name.removeprefix("LANDMARK_TYPE_").lower() for name, value in geometry_pb2.LandmarkType.items()
+}
+_ALIGNMENT_NAMES = {value: name.removeprefix("ALIGNMENT_").lower() for name, value in geometry_pb2.Alignment.items()}
+
+
+class BoxAnswer(BaseModel):
+    """Pixels of the upright picture, origin top left."""
+
+    x_min: float
+    y_min: float
+    x_max: float
+    y_max: float
+
+
+class FaceAnswer(BaseModel):
+    """One face."""
+
+    box: BoxAnswer
+    confidence: float = Field(description="The detector's score, 0 to 1.")
+    landmarks: dict[str, tuple[float, float]] = Field(
+        description="Pixels, by name; left and right are the viewer's.", examples=[{"left_eye": [203.1, 106.4]}]
+    )
+
+    @classmethod
+    def of(cls, face: geometry_pb2.Face) -> Self:
+        """From the detector's message."""
+        box = face.box
+        return cls(
+            box=BoxAnswer(x_min=box.x_min, y_min=box.y_min, x_max=box.x_max, y_max=box.y_max),
+            confidence=face.confidence,
+            landmarks={_LANDMARK_NAMES[m.type]: (m.position.x, m.position.y) for m in face.landmarks},
+        )
+
+
+class DetectAnswer(BaseModel):
+    """The faces of a picture, in descending confidence."""
+
+    width: int = Field(description="Of the upright picture, pixels.")
+    height: int = Field(description="Of the upright picture, pixels.")
+    model: str = Field(description="name@first 12 hex digits of the weights' sha256.")
+    faces: list[FaceAnswer]
+
+    @classmethod
+    def of(cls, message: detector_pb2.DetectFacesResponse) -> Self:
+        """From the detector's message."""
+        return cls(
+            width=message.width_px,
+            height=message.height_px,
+            model=message.model_id,
+            faces=[FaceAnswer.of(face) for face in message.faces],
+        )
+
+
+class EmbeddedFaceAnswer(FaceAnswer):
+    """One face and its embedding."""
+
+    embedding: list[float] | None = Field(description="L2-normalised; null where the face could not be aligned.")
+    norm: float | None = Field(description="Of the raw network output.")
+    alignment: str | None = Field(description="five_point or four_point: the template the face was aligned to.")
+
+
+class EmbedAnswer(BaseModel):
+    """The faces of a picture with their embeddings."""
+
+    width: int
+    height: int
+    model: str = Field(description="The detection model.")
+    embedding_model: str = Field(description="Embeddings of different models must never be compared.")
+    faces: list[EmbeddedFaceAnswer]
+
+    @classmethod
+    def of(cls, result: EmbeddedFaces) -> Self:
+        """From the pipeline's result."""
+        return cls(
+            width=result.detection.width_px,
+            height=result.detection.height_px,
+            model=result.detection.model_id,
+            embedding_model=result.model_id,
+            faces=[
+                EmbeddedFaceAnswer(
+                    **FaceAnswer.of(face).model_dump(),
+                    embedding=list(embedding.values) if embedding else None,
+                    norm=embedding.norm if embedding else None,
+                    alignment=_ALIGNMENT_NAMES[face.aligned.alignment] if embedding else None,
+                )
+                for face, embedding in zip(result.detection.faces, result.embeddings, strict=True)
+            ],
+        )
+
+
+class CompareAnswer(BaseModel):
+    """How alike the largest faces of two pictures are."""
+
+    similarity: float = Field(description="Cosine similarity, -1 to 1.")
+    threshold: float = Field(description="At or above it the model's calibration counts two faces as one person.")
+    same_person: bool
+    model: str = Field(description="The embedding model.")
+    faces: list[FaceAnswer] = Field(description="The face compared in image_a, then in image_b.")
+
+    @classmethod
+    def of(cls, result: Comparison) -> Self:
+        """From the pipeline's result."""
+        return cls(
+            similarity=result.similarity,
+            threshold=result.threshold,
+            same_person=result.same_person,
+            model=result.model_id,
+            faces=[FaceAnswer.of(face) for face in result.faces],
+        )
+
+
+class TierAnswer(BaseModel):
+    """Whether a tier serves."""
+
+    status: str = Field(examples=["ready", "not ready"])
+    detail: str = Field(description="What to do; empty when ready.")
+
+
+class ReadyAnswer(BaseModel):
+    """Whether pictures can be anonymized, and the state of each tier."""
+
+    status: str = Field(examples=["ready", "not ready"])
+    tiers: dict[str, TierAnswer]
+
+
+class ModelAnswer(BaseModel):
+    """One model and whether requests that name it are served."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    name: str
+    tier: str
+    model_id: str = Field(description="name@first 12 hex digits of the weights' sha256; empty while absent.")
+    license: str
+    sha256: str
+    serving: bool
+    is_default: bool
+    detail: str = Field(description="Why it is not served and what to do; empty when served.")
+
+
+class ModelsAnswer(BaseModel):
+    """The models that each tier knows."""
+
+    models: list[ModelAnswer]

@@ -1,0 +1,1 @@
+"""The commands of `facet`, one module a group."""

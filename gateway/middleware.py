@@ -1,0 +1,104 @@
+"""Around every HTTP request: request id, security headers, metrics, access log, and the last catch for faults."""
+
+from __future__ import annotations
+
+import logging
+import time
+from http import HTTPStatus
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway import problems
+from gateway.draining import Draining
+from services.chassis import request_id
+from services.chassis.metrics import TierMetrics
+
+_log = logging.getLogger("facet.access")
+
+CLIENT_LEFT = 499  # nginx's code for a client that closed the connection before the answer; never sent, only logged
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
+    "font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+PROBES = ("/healthz", "/health", "/readyz", "/ready")
+"""Asked every few seconds: their good answers are logged at DEBUG alone."""
+_HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+class RequestMiddleware:
+    """The outermost layer of the application."""
+
+    def __init__(self, app: ASGIApp, metrics: TierMetrics, draining: Draining) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._draining = draining
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handles one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        current = request_id.accept(Headers(scope=scope).get(request_id.HEADER))
+        request_id.current_request_id.set(current)
+        started = time.perf_counter()
+        status, request_bytes, response_bytes = 0, 0, 0
+
+        async def counting_receive() -> Message:
+            nonlocal request_bytes
+            message = await receive()
+            request_bytes += len(message.get("body", b""))
+            return message
+
+        async def finishing_send(message: Message) -> None:
+            nonlocal status, response_bytes
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                self._add_headers(MutableHeaders(scope=message), current, scope["path"])
+            response_bytes += len(message.get("body", b""))
+            await send(message)
+
+        self._metrics.calls_in_progress.inc()
+        try:
+            await self._app(scope, counting_receive, finishing_send)
+        except ClientDisconnect:
+            status = CLIENT_LEFT
+        except Exception:
+            logging.getLogger("facet").exception("unexpected error")
+            if status == 0:
+                await problems.of_fault()(scope, receive, finishing_send)
+            status = HTTPStatus.INTERNAL_SERVER_ERROR
+        finally:
+            duration_s = time.perf_counter() - started
+            route = getattr(scope.get("route"), "path", "unmatched")
+            self._metrics.calls_in_progress.dec()
+            self._metrics.calls.labels(route, str(int(status))).inc()
+            self._metrics.call_seconds.labels(route).observe(duration_s)
+            _log.log(
+                logging.DEBUG if route in PROBES and status < HTTPStatus.BAD_REQUEST else logging.INFO,
+                "request",
+                extra={
+                    "fields": {
+                        "method": f"{scope['method']} {route}",
+                        "code": int(status),
+                        "duration_s": round(duration_s, 4),
+                        "request_bytes": request_bytes,
+                        "response_bytes": response_bytes,
+                    }
+                },
+            )
+
+    def _add_headers(self, headers: MutableHeaders, current: str, path: str) -> None:
+        headers[request_id.HEADER] = current
+        for name, value in _HEADERS.items():
+            headers[name] = value
+        headers.setdefault("Cache-Control", "no-cache" if path.startswith("/static/") else "no-store")
+        if self._draining.begun:
+            headers["Connection"] = "close"

@@ -1,0 +1,100 @@
+"""Errors as RFC 9457 `application/problem+json`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from services.chassis import errors
+from services.chassis.errors import FacetError, InvalidRequest
+from services.chassis.request_id import current_request_id
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_S = 1
+
+
+class Problem(BaseModel):
+    """What went wrong (RFC 9457)."""
+
+    type: str = Field(examples=["urn:facet:error:UNSUPPORTED_FORMAT"])
+    title: str = Field(examples=["Not an accepted file format"])
+    status: int = Field(examples=[415])
+    detail: str = Field(examples=["the content is not a picture that is accepted; send one of JPEG, PNG, …"])
+    request_id: str = Field(examples=["4f1c2e…"])
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    status: HTTPStatus
+    title: str
+
+
+_KINDS: dict[type[FacetError], _Kind] = {
+    errors.InvalidRequest: _Kind(HTTPStatus.BAD_REQUEST, "A parameter is wrong"),
+    errors.InvalidPicture: _Kind(HTTPStatus.BAD_REQUEST, "The picture cannot be used"),
+    errors.UnsupportedFormat: _Kind(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Not an accepted file format"),
+    errors.TooLarge: _Kind(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The picture is too large"),
+    errors.Overloaded: _Kind(HTTPStatus.TOO_MANY_REQUESTS, "Too busy"),
+    errors.NotReady: _Kind(HTTPStatus.SERVICE_UNAVAILABLE, "Not ready"),
+    errors.DeadlinePassed: _Kind(HTTPStatus.GATEWAY_TIMEOUT, "Took too long"),
+}
+_RETRIED = (errors.Overloaded, errors.NotReady)
+
+DOCUMENTED: dict[int | str, dict[str, object]] = {
+    int(kind.status): {"description": kind.title, "model": Problem, "content": {MEDIA_TYPE: {}}}
+    for kind in reversed(_KINDS.values())
+}
+"""The error responses that every picture route documents."""
+
+
+def of_error(error: FacetError) -> Response:
+    """The problem of a domain error."""
+    kind = _KINDS[type(error)]
+    headers = {"Retry-After": str(RETRY_AFTER_S)} if isinstance(error, _RETRIED) else {}
+    return _response(error.reason, kind.title, kind.status, str(error), headers)
+
+
+def of_fault() -> Response:
+    """The problem of a fault of ours: no detail but the id to look for in the log."""
+    return _response("INTERNAL", "Internal error", HTTPStatus.INTERNAL_SERVER_ERROR, "The log has more.", {})
+
+
+def handle_errors(app: FastAPI) -> None:
+    """Makes every error of the application a problem."""
+
+    async def domain(_request: Request, error: Exception) -> Response:
+        assert isinstance(error, FacetError)  # noqa: S101  (for the type checker)
+        return of_error(error)
+
+    async def validation(_request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)  # noqa: S101
+        first = error.errors()[0]
+        name = first["loc"][-1] if first["loc"] else "request"
+        reason = "there is no such parameter" if first["type"] == "extra_forbidden" else first["msg"]
+        return of_error(InvalidRequest(f"{name}: {reason}"))
+
+    async def http(_request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)  # noqa: S101
+        status = HTTPStatus(error.status_code)
+        return _response(status.name, status.phrase, status, str(error.detail), dict(error.headers or {}))
+
+    app.add_exception_handler(FacetError, domain)
+    app.add_exception_handler(RequestValidationError, validation)
+    app.add_exception_handler(HTTPException, http)
+
+
+def _response(reason: str, title: str, status: HTTPStatus, detail: str, headers: dict[str, str]) -> Response:
+    problem = Problem(
+        type=f"urn:facet:error:{reason}",
+        title=title,
+        status=status,
+        detail=detail,
+        request_id=current_request_id.get(),
+    )
+    return JSONResponse(problem.model_dump(), status, headers, MEDIA_TYPE)

@@ -1,0 +1,49 @@
+"""`/healthz` and `/readyz`: whether the gateway lives, and whether pictures can be anonymized."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel
+
+from gateway.answers import ReadyAnswer, TierAnswer
+from gateway.draining import Draining
+from gateway.tiers import Tiers
+
+NEEDED = ("detector", "anonymizer")
+"""Without the embedder, anonymizing works all the same."""
+
+
+class AliveAnswer(BaseModel):
+    """The process lives."""
+
+    status: str = "alive"
+
+
+def health_routes(tiers: Tiers, draining: Draining) -> APIRouter:
+    """The routes; `/health` and `/ready` answer the same."""
+    router = APIRouter()
+
+    @router.get("/healthz")
+    @router.get("/health", include_in_schema=False)
+    async def healthz() -> AliveAnswer:
+        """Alive. Asks no tier."""
+        return AliveAnswer()
+
+    @router.get("/readyz", responses={503: {"model": ReadyAnswer, "description": "A needed tier does not serve."}})
+    @router.get("/ready", include_in_schema=False)
+    async def readyz(response: Response) -> ReadyAnswer:
+        """Ready to anonymize, with the state of each tier."""
+        states = await tiers.states()
+        ready = not draining.begun and all(states[name].ready for name in NEEDED)
+        if not ready:
+            response.status_code = 503
+        return ReadyAnswer(
+            status=_word(ready),
+            tiers={name: TierAnswer(status=_word(state.ready), detail=state.detail) for name, state in states.items()},
+        )
+
+    return router
+
+
+def _word(ready: bool) -> str:  # noqa: FBT001
+    return "ready" if ready else "not ready"

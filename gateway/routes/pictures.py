@@ -1,0 +1,104 @@
+"""`/v1/…`: what is done to pictures."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+
+from gateway import problems
+from gateway.answers import CompareAnswer, DetectAnswer, EmbedAnswer, ModelAnswer, ModelsAnswer
+from gateway.clients import while_connected
+from gateway.deadline import Deadline
+from gateway.parameters import AnonymizationParameters, DetectionParameters
+from gateway.pipeline import Pipeline
+from gateway.settings import GatewaySettings
+from gateway.uploads import read_picture, read_pictures
+from services.chassis.picture_format import PictureFormat
+
+_PICTURE_TYPES = {f.media_type: {"schema": {"type": "string", "format": "binary"}} for f in PictureFormat}
+
+
+def _multipart(*fields: str) -> dict[str, Any]:
+    properties = {field: {"type": "string", "format": "binary"} for field in fields}
+    schema = {"type": "object", "required": list(fields), "properties": properties}
+    return {"multipart/form-data": {"schema": schema}}
+
+
+_ONE_PICTURE = {"requestBody": {"required": True, "content": {**_PICTURE_TYPES, **_multipart("image")}}}
+_TWO_PICTURES = {"requestBody": {"required": True, "content": _multipart("image_a", "image_b")}}
+_ANONYMIZED: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The picture with every found face hidden: same format and size, upright, without metadata.",
+        "content": _PICTURE_TYPES,
+        "headers": {
+            "X-Facet-Faces": {"description": "How many faces were hidden.", "schema": {"type": "integer"}},
+            "X-Facet-Model": {"description": "The detection model that answered.", "schema": {"type": "string"}},
+        },
+    }
+}
+
+
+def picture_routes(pipeline: Pipeline, settings: GatewaySettings) -> APIRouter:
+    """The routes, served by `pipeline`."""
+    router = APIRouter(prefix="/v1", responses=problems.DOCUMENTED)
+    max_bytes = settings.shared.max_image_bytes
+
+    @router.post("/detect", openapi_extra=_ONE_PICTURE)
+    async def detect(request: Request, parameters: Annotated[DetectionParameters, Query()]) -> DetectAnswer:
+        """Finds the faces of a picture."""
+        content = await read_picture(request, max_bytes=max_bytes)
+        work = pipeline.detect(content, parameters.detection_config(), Deadline(settings.deadline_s))
+        return DetectAnswer.of(await while_connected(request, work))
+
+    @router.post(
+        "/anonymize",
+        openapi_extra=_ONE_PICTURE,
+        response_class=Response,
+        responses={**problems.DOCUMENTED, **_ANONYMIZED},
+    )
+    async def anonymize(request: Request, parameters: Annotated[AnonymizationParameters, Query()]) -> Response:
+        """Makes every face of a picture unrecognisable."""
+        content = await read_picture(request, max_bytes=max_bytes)
+        work = pipeline.anonymize(
+            content, parameters.detection_config(), parameters.redaction(), Deadline(settings.deadline_s)
+        )
+        done = await while_connected(request, work)
+        headers = {"X-Facet-Faces": str(done.hidden_faces), "X-Facet-Model": done.model_id}
+        return Response(done.content, media_type=done.media_type, headers=headers)
+
+    @router.post("/embed", openapi_extra=_ONE_PICTURE)
+    async def embed(request: Request, parameters: Annotated[DetectionParameters, Query()]) -> EmbedAnswer:
+        """Finds the faces of a picture and embeds each."""
+        content = await read_picture(request, max_bytes=max_bytes)
+        work = pipeline.embed(content, parameters.detection_config(), Deadline(settings.deadline_s))
+        return EmbedAnswer.of(await while_connected(request, work))
+
+    @router.post("/compare", openapi_extra=_TWO_PICTURES)
+    async def compare(request: Request, parameters: Annotated[DetectionParameters, Query()]) -> CompareAnswer:
+        """Tells whether the largest faces of two pictures are one person's."""
+        image_a, image_b = await read_pictures(request, ("image_a", "image_b"), max_bytes=max_bytes)
+        work = pipeline.compare(image_a, image_b, parameters.detection_config(), Deadline(settings.deadline_s))
+        return CompareAnswer.of(await while_connected(request, work))
+
+    @router.get("/models")
+    async def models() -> ModelsAnswer:
+        """Lists the models that the tiers know."""
+        statuses = await pipeline.models(Deadline(settings.deadline_s))
+        return ModelsAnswer(
+            models=[
+                ModelAnswer(
+                    name=status.name,
+                    tier="detector",
+                    model_id=status.model_id,
+                    license=status.license,
+                    sha256=status.sha256,
+                    serving=status.serving,
+                    is_default=status.is_default,
+                    detail=status.detail,
+                )
+                for status in statuses
+            ]
+        )
+
+    return router

@@ -1,0 +1,89 @@
+"""The life of the gateway: listen, serve, drain, stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+
+from gateway.app import create_app
+from gateway.draining import Draining
+from gateway.settings import GatewaySettings
+from gateway.tiers import Tiers
+from services.chassis import logs
+from services.chassis.metrics import TierMetrics
+
+_log = logging.getLogger("facet.server")
+_BACKLOG = 2048
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handlers: the gateway drains before it lets uvicorn stop."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Captures none."""
+        yield
+
+
+def run(settings: GatewaySettings) -> None:
+    """Serves until SIGTERM or SIGINT. Exits with 1 and a plain message where a port is in use."""
+    logs.configure("gateway", settings.shared.log_level)
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    try:
+        asyncio.run(_serve(settings))
+    except OSError as error:
+        sys.exit(f"gateway: {error}")
+
+
+async def _serve(settings: GatewaySettings) -> None:
+    stopping = asyncio.Event()
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(signal_number, stopping.set)
+
+    listener = _listen(settings)
+    metrics = TierMetrics("gateway")
+    metrics_port, stop_metrics = metrics.expose(settings.shared.host, settings.metrics_port)
+    tiers = Tiers(settings.targets, settings.shared)
+    draining = Draining()
+    config = uvicorn.Config(
+        create_app(settings, tiers, metrics, draining),
+        http="httptools",
+        loop="asyncio",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=round(settings.shared.grace_s),
+    )
+    server = _Server(config)
+    serving = asyncio.create_task(server.serve([listener]))
+    _log.info("listening", extra={"fields": {"port": listener.getsockname()[1], "metrics_port": metrics_port}})
+    stopped = asyncio.create_task(stopping.wait())
+    await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
+
+    _log.info("draining")
+    draining.begun = True
+    await asyncio.sleep(settings.shared.drain_s)
+    server.should_exit = True
+    await serving
+    await tiers.close()
+    stop_metrics()
+    _log.info("stopped")
+
+
+def _listen(settings: GatewaySettings) -> socket.socket:
+    host, port = settings.shared.host, settings.port
+    try:
+        return socket.create_server((host, port), backlog=_BACKLOG)
+    except OSError as error:
+        raise OSError(
+            f"cannot listen on {host}:{port} ({error.strerror}); choose another port with FACET_GATEWAY_PORT"
+        ) from error

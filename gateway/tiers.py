@@ -1,0 +1,134 @@
+"""The tiers as the gateway sees them: one channel each, calls with a deadline, errors in the words of the domain."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from facet.v1 import (
+    anonymizer_pb2,
+    anonymizer_pb2_grpc,
+    detector_pb2,
+    detector_pb2_grpc,
+    embedder_pb2,
+    embedder_pb2_grpc,
+)
+from gateway.deadline import Deadline
+from gateway.settings import TargetSettings
+from services.chassis import request_id
+from services.chassis.channels import open_channel
+from services.chassis.errors import NotReady
+from services.chassis.settings import SharedSettings
+from services.chassis.status import from_rpc_error
+
+HEALTH_TIMEOUT_S = 1.0
+
+Response = TypeVar("Response")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TierState:
+    """Whether a tier serves."""
+
+    ready: bool
+    detail: str
+    """What to do where it does not; empty when ready."""
+
+
+class TierClient:
+    """One tier: its channel, and how its failures are told."""
+
+    def __init__(self, name: str, service: str, target: str, hint: str, settings: SharedSettings) -> None:
+        """`hint` says what an owner can do when the tier does not answer."""
+        self.name = name
+        self.channel = open_channel(target, service, settings)
+        self._service = service
+        self._hint = hint
+
+    async def call(self, method: Callable[..., Awaitable[Response]], request: object, deadline: Deadline) -> Response:
+        """Calls a stub's method of this tier.
+
+        Raises:
+            FacetError: What the tier answered, or NotReady where it does not answer.
+            DeadlinePassed: The deadline passed.
+        """
+        metadata = ((request_id.HEADER, request_id.current_request_id.get()),)
+        try:
+            return await method(request, timeout=deadline.remaining_s(), metadata=metadata)
+        except grpc.aio.AioRpcError as error:
+            translated = from_rpc_error(error, self.name)
+            if isinstance(translated, NotReady):
+                translated = NotReady(f"{translated}. {self._hint}")
+            raise translated from error
+
+    async def state(self) -> TierState:
+        """Asks the tier's health service whether it is ready."""
+        stub = health_pb2_grpc.HealthStub(self.channel)
+        try:
+            answer = await stub.Check(health_pb2.HealthCheckRequest(service=self._service), timeout=HEALTH_TIMEOUT_S)
+        except grpc.aio.AioRpcError:
+            return TierState(ready=False, detail=f"The {self.name} does not answer. {self._hint}")
+        if answer.status == health_pb2.HealthCheckResponse.SERVING:
+            return TierState(ready=True, detail="")
+        return TierState(ready=False, detail=f"The {self.name} is starting or stopping. {self._hint}")
+
+
+class Tiers:
+    """The three tiers and their stubs."""
+
+    def __init__(self, targets: TargetSettings, settings: SharedSettings) -> None:
+        """Opens the channels; they connect when first used and reconnect by themselves."""
+        self.detector = TierClient(
+            "detector",
+            _full_name(detector_pb2, "DetectorService"),
+            targets.detector_target,
+            "Is it running, and is a detection model installed? `facet models pull blazeface-full` installs one.",
+            settings,
+        )
+        self.embedder = TierClient(
+            "embedder",
+            _full_name(embedder_pb2, "EmbedderService"),
+            targets.embedder_target,
+            "Is it running, and is an embedding model installed? `facet models pull mobilefacenet` installs one.",
+            settings,
+        )
+        self.anonymizer = TierClient(
+            "anonymizer",
+            _full_name(anonymizer_pb2, "AnonymizerService"),
+            targets.anonymizer_target,
+            "Is it running?",
+            settings,
+        )
+        self.detector_stub: detector_pb2_grpc.DetectorServiceAsyncStub = _stub(
+            detector_pb2_grpc.DetectorServiceStub, self.detector
+        )
+        self.embedder_stub: embedder_pb2_grpc.EmbedderServiceAsyncStub = _stub(
+            embedder_pb2_grpc.EmbedderServiceStub, self.embedder
+        )
+        self.anonymizer_stub: anonymizer_pb2_grpc.AnonymizerServiceAsyncStub = _stub(
+            anonymizer_pb2_grpc.AnonymizerServiceStub, self.anonymizer
+        )
+
+    async def states(self) -> dict[str, TierState]:
+        """The state of each tier by its name, asked all at once."""
+        clients = (self.detector, self.embedder, self.anonymizer)
+        states = await asyncio.gather(*(client.state() for client in clients))
+        return {client.name: state for client, state in zip(clients, states, strict=True)}
+
+    async def close(self) -> None:
+        """Closes the channels."""
+        await asyncio.gather(*(c.channel.close() for c in (self.detector, self.embedder, self.anonymizer)))
+
+
+def _full_name(module: Any, service: str) -> str:  # noqa: ANN401  (a generated module)
+    name: str = module.DESCRIPTOR.services_by_name[service].full_name
+    return name
+
+
+def _stub(kind: Any, client: TierClient) -> Any:  # noqa: ANN401  (the generated types know no aio channel)
+    return kind(client.channel)

@@ -1,0 +1,185 @@
+// Talks to the gateway: one function a call, and one error type for everything that can go wrong.
+
+/** @typedef {"mosaic" | "blur" | "solid"} Style */
+/** @typedef {"ellipse" | "box"} Shape */
+/** @typedef {"fast" | "balanced" | "max"} Recall */
+
+/**
+ * How to find and hide faces.
+ * @typedef {object} Options
+ * @property {Style} style
+ * @property {number} strength 0 to 1
+ * @property {number} margin share of the box's width and height, 0 to 2
+ * @property {Shape} shape
+ * @property {Recall} recall
+ * @property {string} model detection model; empty = the server's default
+ * @property {boolean} boxes outline each hidden face
+ */
+
+/**
+ * A picture whose faces are hidden.
+ * @typedef {object} Hidden
+ * @property {Blob} content the file, its type set to the answer's media type
+ * @property {number} faces how many were hidden
+ * @property {string} model who found them
+ */
+
+/**
+ * @typedef {object} Face
+ * @property {{ x_min: number, y_min: number, x_max: number, y_max: number }} box pixels of the upright picture
+ * @property {number} confidence 0 to 1
+ * @property {Record<string, [number, number]>} landmarks pixels
+ */
+
+/** @typedef {{ width: number, height: number, model: string, faces: Face[] }} Detections */
+
+/**
+ * @typedef {object} Model
+ * @property {string} name
+ * @property {string} tier
+ * @property {boolean} serving
+ * @property {boolean} is_default
+ * @property {string} detail why it is not served
+ */
+
+/** @typedef {{ status: string, detail?: string }} TierState */
+/** @typedef {{ ready: boolean, tiers: Record<string, TierState> }} Readiness */
+
+// This file is served one folder below the gateway's root, wherever a proxy may have mounted that.
+const ROOT = new URL("../", import.meta.url);
+
+/** What went wrong, in the fields of RFC 9457. */
+export class Problem extends Error {
+  /**
+   * @param {object} fields
+   * @param {number} fields.status HTTP status; 0 = there was no answer
+   * @param {string} [fields.title]
+   * @param {string} [fields.detail]
+   * @param {string} [fields.requestId]
+   * @param {number | null} [fields.retryAfterS] when the server asks to be tried again, seconds
+   * @param {boolean} [fields.incomplete] the server answered a picture without saying what it did to it
+   */
+  constructor({ status, title = "", detail = "", requestId = "", retryAfterS = null, incomplete = false }) {
+    super(detail || title);
+    this.status = status;
+    this.title = title;
+    this.detail = detail;
+    this.requestId = requestId;
+    this.retryAfterS = retryAfterS;
+    this.incomplete = incomplete;
+  }
+}
+
+/**
+ * Hides every face of a picture.
+ * @param {File} file
+ * @param {Options} options
+ * @param {AbortSignal} signal
+ * @returns {Promise<Hidden>}
+ * @throws {Problem}
+ */
+export async function anonymize(file, options, signal) {
+  const { model, ...rest } = options;
+  const response = await send("v1/anonymize", { ...rest, ...named(model) }, file, signal);
+  const faces = Number.parseInt(response.headers.get("X-Facet-Faces") ?? "", 10);
+  // An answer that does not count its faces may come from something else on the way: never pass it off as done.
+  if (!Number.isInteger(faces)) throw new Problem({ status: response.status, incomplete: true });
+  return { content: await bodyOf(response.blob()), faces, model: response.headers.get("X-Facet-Model") ?? "" };
+}
+
+/**
+ * Finds the faces of a picture.
+ * @param {File} file
+ * @param {Pick<Options, "recall" | "model">} options
+ * @param {AbortSignal} signal
+ * @returns {Promise<Detections>}
+ * @throws {Problem}
+ */
+export async function detect(file, { recall, model }, signal) {
+  const response = await send("v1/detect", { recall, ...named(model) }, file, signal);
+  return bodyOf(response.json());
+}
+
+/**
+ * Asks which models the server knows.
+ * @returns {Promise<Model[]>} empty where the server cannot tell
+ */
+export async function listModels() {
+  const response = await reach("v1/models");
+  return response.ok ? (await bodyOf(response.json())).models : [];
+}
+
+/**
+ * Asks whether pictures can be treated.
+ * @returns {Promise<Readiness>}
+ * @throws {Problem} nobody answered, or not in a way that tells
+ */
+export async function readiness() {
+  const response = await reach("readyz");
+  const { status, tiers } = await bodyOf(response.json());
+  return { ready: response.ok && status === "ready", tiers: tiers ?? {} };
+}
+
+/**
+ * @param {string} model
+ * @returns {Record<string, string>} the query's part that names it, if it is named
+ */
+function named(model) {
+  return model === "" ? {} : { model };
+}
+
+/**
+ * @param {string} path
+ * @param {Record<string, string | number | boolean>} query
+ * @param {File} file
+ * @param {AbortSignal} signal
+ */
+async function send(path, query, file, signal) {
+  const parameters = new URLSearchParams(Object.entries(query).map(([name, value]) => [name, String(value)]));
+  const response = await reach(`${path}?${parameters}`, {
+    method: "POST",
+    body: file,
+    headers: { "Content-Type": file.type || "application/octet-stream" },
+    signal,
+  });
+  if (!response.ok) throw await problemOf(response);
+  return response;
+}
+
+/**
+ * @param {string} path
+ * @param {RequestInit} [init]
+ */
+async function reach(path, init) {
+  return bodyOf(fetch(new URL(path, ROOT), { cache: "no-store", ...init }));
+}
+
+/**
+ * Awaits a step of the network, and names its failure.
+ * @template T
+ * @param {Promise<T>} step
+ */
+async function bodyOf(step) {
+  try {
+    return await step;
+  } catch (error) {
+    if (error instanceof DOMException && error.name === "AbortError") throw error;
+    throw new Problem({ status: 0 });
+  }
+}
+
+/**
+ * @param {Response} response
+ * @returns {Promise<Problem>}
+ */
+async function problemOf(response) {
+  const fields = await response.json().catch(() => ({})); // a proxy on the way may answer in HTML
+  const retryAfterS = Number.parseFloat(response.headers.get("Retry-After") ?? "");
+  return new Problem({
+    status: response.status,
+    title: fields.title ?? response.statusText,
+    detail: fields.detail,
+    requestId: fields.request_id ?? response.headers.get("X-Request-Id") ?? "",
+    retryAfterS: Number.isFinite(retryAfterS) ? retryAfterS : null,
+  });
+}

@@ -1,0 +1,1 @@
+"""The tests of Facet; the folders mirror the code."""

@@ -1,0 +1,172 @@
+"""Real tiers in processes of their own, on free loopback ports, ended by real signals."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+START_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 40.0
+REPOSITORY = Path(__file__).parents[2]
+
+LogLine = dict[str, Any]
+
+
+class RunningTier:
+    """One `python -m …` process and its structured log."""
+
+    def __init__(self, module: str, settings: dict[str, str], *, prefix: tuple[str, ...] = ()) -> None:
+        """Starts it and waits until it listens.
+
+        Args:
+            module: What `python -m` runs.
+            settings: Environment variables beside the test's own.
+            prefix: A command to run it under.
+        """
+        self.module = module
+        self.log: list[LogLine] = []
+        self.output: list[str] = []
+        self._settings = settings
+        self._prefix = prefix
+        self._arrived = threading.Condition()
+        self._spawn()
+
+    def _spawn(self) -> None:
+        self.process = subprocess.Popen(
+            [*self._prefix, sys.executable, "-m", self.module],
+            env={**os.environ, **self._settings},
+            cwd=REPOSITORY,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self._reader = threading.Thread(target=self._read, args=(self.process,), daemon=True)
+        self._reader.start()
+        listening = self.wait_for(lambda line: line.get("event") == "listening")
+        self.port = int(listening["port"])
+        self.metrics_port = int(listening["metrics_port"])
+
+    def _read(self, process: subprocess.Popen[str]) -> None:
+        assert process.stderr is not None
+        with process.stderr:
+            for text in process.stderr:
+                try:
+                    line = json.loads(text)
+                except ValueError:
+                    line = {"text": text}
+                with self._arrived:
+                    self.output.append(text)
+                    self.log.append(line)
+                    self._arrived.notify_all()
+        with self._arrived:
+            self._arrived.notify_all()
+
+    @property
+    def target(self) -> str:
+        """The gRPC target."""
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def url(self) -> str:
+        """The HTTP address."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def wait_for(
+        self, wanted: Callable[[LogLine], bool], *, timeout_s: float = START_TIMEOUT_S, since: int = 0
+    ) -> LogLine:
+        """The first log line from index `since` on that is wanted."""
+        until = time.monotonic() + timeout_s
+        with self._arrived:
+            while True:
+                for line in self.log[since:]:
+                    if wanted(line):
+                        return line
+                left_s = until - time.monotonic()
+                if left_s <= 0 or (self.process.poll() is not None and not self._reader.is_alive()):
+                    raise AssertionError(f"{self.module} never logged what was awaited:\n{''.join(self.output)}")
+                self._arrived.wait(min(left_s, 0.2))
+
+    def wait_ready(self) -> None:
+        """Waits until a tier has logged that it serves."""
+        self.wait_for(lambda line: line.get("event") == "ready")
+
+    def signal(self, number: signal.Signals) -> None:
+        """Sends a signal to this process alone."""
+        self.process.send_signal(number)
+
+    def wait(self, timeout_s: float = STOP_TIMEOUT_S) -> int:
+        """Waits for its end; returns the exit code."""
+        code = self.process.wait(timeout_s)
+        self._reader.join(timeout_s)
+        return code
+
+    def stop(self) -> int:
+        """SIGTERM, then SIGKILL for one that does not stop in time; returns the exit code."""
+        if self.process.poll() is None:
+            self.process.terminate()
+        try:
+            return self.wait()
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            return self.wait()
+
+    def restart(self, **settings: str) -> None:
+        """Starts it again with the same settings, on the same ports unless told otherwise, after it has ended."""
+        name = self.module.rpartition(".")[2].upper()
+        ports = {f"FACET_{name}_PORT": str(self.port), f"FACET_{name}_METRICS_PORT": str(self.metrics_port)}
+        self._settings = {**self._settings, **ports, **settings}
+        self.log.clear()
+        self.output.clear()
+        self._spawn()
+
+
+def start(tier: str, **settings: str) -> RunningTier:
+    """Starts `detector`, `embedder`, `anonymizer` or `gateway` on free ports; keyword arguments are settings."""
+    name = tier.upper()
+    ports = {f"FACET_{name}_PORT": "0", f"FACET_{name}_METRICS_PORT": "0", "FACET_DRAIN_S": "0.3"}
+    module = "gateway" if tier == "gateway" else f"services.{tier}"
+    return RunningTier(module, {**ports, **settings})
+
+
+class Stack:
+    """A detector, an anonymizer and the gateway in front of them."""
+
+    def __init__(self, **settings: str) -> None:
+        """Starts all and waits until they are ready; keyword arguments are settings of every process."""
+        self.started: list[RunningTier] = []
+        try:
+            self.detector = self._start("detector", **settings)
+            self.anonymizer = self._start("anonymizer", **settings)
+            for tier in (self.detector, self.anonymizer):
+                tier.wait_ready()
+            self.gateway = self._start("gateway", **self.targets(), **settings)
+        except BaseException:
+            self.stop()
+            raise
+
+    def targets(self) -> dict[str, str]:
+        """The gateway's settings that point at these tiers; nothing listens where the embedder would be."""
+        return {
+            "FACET_DETECTOR_TARGET": self.detector.target,
+            "FACET_ANONYMIZER_TARGET": self.anonymizer.target,
+            "FACET_EMBEDDER_TARGET": "127.0.0.1:1",
+        }
+
+    def _start(self, tier: str, **settings: str) -> RunningTier:
+        running = start(tier, **settings)
+        self.started.append(running)
+        return running
+
+    def stop(self) -> None:
+        """Stops all, the gateway first."""
+        for running in reversed(self.started):
+            running.stop()
