@@ -72,7 +72,7 @@ export class Filmstrip {
     canvas.hidden = true;
     const stateText = make("span", "card-state");
     const name = make("span", "card-name", picture.file.name);
-    const item = make("li", "card", make("div", "card-picture", icon("image"), canvas), name, stateText);
+    const item = make("li", "card", make("div", "card-picture", icon("image"), canvas), name, " ", stateText);
     item.setAttribute("role", "option");
     item.addEventListener("click", () => this.#onSelect(picture));
     this.#list.append(item);
@@ -91,7 +91,6 @@ export class Filmstrip {
     const selected = picture === this.#selected;
     item.dataset.state = picture.state === "done" && picture.result?.faces === 0 ? "empty" : picture.state;
     item.setAttribute("aria-selected", String(selected));
-    item.setAttribute("aria-label", t("strip.item", { name: picture.file.name, state }));
     item.tabIndex = selected ? 0 : -1;
     if (stateText.textContent !== state) stateText.textContent = state;
   }

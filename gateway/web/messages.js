@@ -45,7 +45,6 @@ export const en = {
   "state.failed": "Failed",
 
   "strip.label": "Pictures",
-  "strip.item": "{name}, {state}",
 
   "stage.label": "Selected picture",
   "stage.download": "Download",
@@ -156,7 +155,6 @@ export const zh = {
   "state.failed": "失败",
 
   "strip.label": "图片列表",
-  "strip.item": "{name}，{state}",
 
   "stage.label": "当前图片",
   "stage.download": "下载",
