@@ -11,10 +11,10 @@ from typing import Protocol
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_health.v1.health import aio as health_aio
 
 from services.chassis import logs
 from services.chassis.errors import NotReady
+from services.chassis.health import HealthServicer
 from services.chassis.interceptors import CallInterceptor
 from services.chassis.metrics import TierMetrics
 from services.chassis.settings import SharedSettings, TierSettings
@@ -63,7 +63,7 @@ async def _serve(name: str, settings: TierSettings, make_tier: Callable[[TierMet
     metrics = TierMetrics(name)
     tier = make_tier(metrics)
     server = grpc.aio.server(interceptors=[CallInterceptor(metrics)], options=server_options(settings.shared))
-    health = health_aio.HealthServicer()
+    health = HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     await health.set(tier.service_name, _NOT_SERVING)
     tier.register(server)
@@ -93,6 +93,7 @@ async def _serve(name: str, settings: TierSettings, make_tier: Callable[[TierMet
     _log.info("draining")
     await health.enter_graceful_shutdown()
     await asyncio.sleep(settings.shared.drain_s)
+    health.end_watches()
     await server.stop(settings.shared.grace_s)
     await tier.close()
     stop_metrics()
@@ -101,7 +102,7 @@ async def _serve(name: str, settings: TierSettings, make_tier: Callable[[TierMet
         raise failure
 
 
-async def _load(tier: Tier, health: health_aio.HealthServicer) -> None:
+async def _load(tier: Tier, health: HealthServicer) -> None:
     said = ""
     while True:
         try:

@@ -54,9 +54,11 @@ def file_server() -> Iterator[FileServer]:
         server = FileServer(f"http://127.0.0.1:{http.server_port}")
         thread = threading.Thread(target=http.serve_forever)
         thread.start()
-        yield server
-        http.shutdown()
-        thread.join()
+        try:
+            yield server
+        finally:
+            http.shutdown()
+            thread.join()
 
 
 def status(code: int) -> Reply:

@@ -1,0 +1,151 @@
+"""A browser that lets nothing pass: no console error, no policy violation, no request to another origin."""
+
+from __future__ import annotations
+
+import io
+import re
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+import numpy as np
+import pytest
+import skimage
+from numpy.typing import NDArray
+from PIL import Image
+from playwright.async_api import Browser, FilePayload, Locator, Page, async_playwright, expect
+
+CHROMIUM_ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update")
+TREATED_WITHIN_MS = 30_000  # on a busy machine; a picture takes well under a second on an idle one
+
+MEDIA_TYPES = {"JPEG": "image/jpeg", "PNG": "image/png", "TIFF": "image/tiff"}
+
+
+def encoded(pixels: NDArray[np.uint8], file_format: str = "JPEG") -> bytes:
+    """A picture's file; `pixels` are H x W x 3, RGB."""
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, file_format)
+    return file.getvalue()
+
+
+def portrait(name: str = "portrait.jpg", file_format: str = "JPEG") -> FilePayload:
+    """A picture of one face, 512 x 512; the face lies around (222, 118)."""
+    content = encoded(skimage.data.astronaut(), file_format)
+    return FilePayload(name=name, mimeType=MEDIA_TYPES[file_format], buffer=content)
+
+
+def empty_wall(name: str = "wall.png") -> FilePayload:
+    """A picture of no face."""
+    return FilePayload(name=name, mimeType="image/png", buffer=encoded(np.full((300, 400, 3), 128, np.uint8), "PNG"))
+
+
+def text_file(name: str = "notes.txt") -> FilePayload:
+    """Not a picture."""
+    return FilePayload(name=name, mimeType="text/plain", buffer=b"not a picture")
+
+
+@dataclass(kw_only=True)
+class FacetPage:
+    """The page and the parts of it that tests operate."""
+
+    page: Page
+    expected_errors: list[str] = field(default_factory=list)
+    """What the browser may complain about, as parts of its messages: it logs each refused request."""
+
+    @property
+    def headline(self) -> Locator:
+        """What was found in the selected picture."""
+        return self.page.locator("[data-part=faces]")
+
+    @property
+    def total(self) -> Locator:
+        """What became of all pictures, where there are several."""
+        return self.page.locator("[data-part=total-text]")
+
+    @property
+    def slider(self) -> Locator:
+        """The divider between before and after."""
+        return self.page.get_by_role("slider", name="Compare before and after")
+
+    @property
+    def cards(self) -> Locator:
+        """The loaded pictures, where there are several."""
+        return self.page.get_by_role("listbox", name=re.compile("Pictures|图片列表")).get_by_role("option")
+
+    async def pick(self, *files: FilePayload) -> None:
+        """Picks files through the page's file dialog."""
+        button = self.page.locator("[data-action=choose]:visible")
+        async with self.page.expect_file_chooser() as chooser:
+            await button.click()
+        await (await chooser.value).set_files(list(files))
+
+    async def shows(self, sentence: str) -> None:
+        """Waits until the selected picture is treated and its headline is this."""
+        await expect(self.headline).to_have_text(sentence, timeout=TREATED_WITHIN_MS)
+
+    async def download(self, button: str) -> tuple[str, bytes]:
+        """Presses a download button; answers the file's name and content."""
+        async with self.page.expect_download() as download:
+            await self.page.get_by_role("button", name=button, exact=True).click()
+        file = await download.value
+        path = await file.path()
+        return file.suggested_filename, path.read_bytes()
+
+    async def is_wider_than_its_window(self) -> bool:
+        """Whether one would have to scroll sideways."""
+        return await self.page.evaluate("document.documentElement.scrollWidth > window.innerWidth")
+
+
+OpenPage = Callable[..., Awaitable[FacetPage]]
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    """Debian's Chromium."""
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.fail("the page is tested in a real browser: apt-get install chromium fonts-dejavu-core")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=chromium, args=list(CHROMIUM_ARGUMENTS))
+        yield browser
+        await browser.close()
+
+
+@pytest.fixture
+async def open_page(browser: Browser, gateway_url: str) -> AsyncIterator[OpenPage]:
+    """Opens the page, with any options of a browser context, and holds it to the rules until the test ends."""
+    opened: list[FacetPage] = []
+    complaints: list[str] = []
+    foreign: list[str] = []
+
+    def note_request(url: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme != "blob" and parts.netloc != urlsplit(gateway_url).netloc:
+            foreign.append(url)
+
+    async def open_one(**options: object) -> FacetPage:
+        context = await browser.new_context(
+            **{"locale": "en-US", "viewport": {"width": 1280, "height": 800}, **options}
+        )
+        page = await context.new_page()
+        page.on("console", lambda message: complaints.append(message.text) if message.type != "log" else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("request", lambda request: note_request(request.url))
+        # The browser hands file dialogs over only some time after the first listener: be early, or a quick one is lost.
+        page.on("filechooser", lambda _chooser: None)
+        await page.goto(gateway_url)
+        opened.append(FacetPage(page=page))
+        return opened[-1]
+
+    yield open_one
+    expected = [part for facet in opened for part in facet.expected_errors]
+    unexpected = [text for text in complaints if not any(part in text for part in expected)]
+    assert unexpected == []
+    assert foreign == []
+
+
+@pytest.fixture
+async def facet(open_page: OpenPage) -> FacetPage:
+    """The page in English, on a desk."""
+    return await open_page()
