@@ -77,7 +77,7 @@ class RequestMiddleware:
             status = HTTPStatus.INTERNAL_SERVER_ERROR
         finally:
             duration_s = time.perf_counter() - started
-            route = getattr(scope.get("route"), "path", "unmatched")
+            route = _route(scope)
             self._metrics.calls_in_progress.dec()
             self._metrics.calls.labels(route, str(int(status))).inc()
             self._metrics.call_seconds.labels(route).observe(duration_s)
@@ -102,3 +102,10 @@ class RequestMiddleware:
         headers.setdefault("Cache-Control", "no-cache" if path.startswith("/static/") else "no-store")
         if self._draining.begun:
             headers["Connection"] = "close"
+
+
+def _route(scope: Scope) -> str:
+    """The route's template, so that metrics have few labels and no path a client made up."""
+    if scope["path"].startswith("/static/"):
+        return "/static"
+    return getattr(scope.get("route"), "path", "unmatched")

@@ -21,7 +21,7 @@ class AliveAnswer(BaseModel):
 
 def health_routes(tiers: Tiers, draining: Draining) -> APIRouter:
     """The routes; `/health` and `/ready` answer the same."""
-    router = APIRouter()
+    router = APIRouter(tags=["health"])
 
     @router.get("/healthz")
     @router.get("/health", include_in_schema=False)

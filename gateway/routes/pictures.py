@@ -41,7 +41,7 @@ _ANONYMIZED: dict[int | str, dict[str, Any]] = {
 
 def picture_routes(pipeline: Pipeline, settings: GatewaySettings) -> APIRouter:
     """The routes, served by `pipeline`."""
-    router = APIRouter(prefix="/v1", responses=problems.DOCUMENTED)
+    router = APIRouter(prefix="/v1", tags=["pictures"], responses=problems.DOCUMENTED)
     max_bytes = settings.shared.max_image_bytes
 
     @router.post("/detect", openapi_extra=_ONE_PICTURE)
