@@ -23,7 +23,7 @@ CONTENT_SECURITY_POLICY = (
     "font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 PROBES = ("/healthz", "/health", "/readyz", "/ready")
-"""Asked every few seconds: their good answers are logged at DEBUG alone."""
+"""Asked every few seconds: logged at DEBUG alone."""
 _HEADERS = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "X-Content-Type-Options": "nosniff",
@@ -82,7 +82,7 @@ class RequestMiddleware:
             self._metrics.calls.labels(route, str(int(status))).inc()
             self._metrics.call_seconds.labels(route).observe(duration_s)
             _log.log(
-                logging.DEBUG if route in PROBES and status < HTTPStatus.BAD_REQUEST else logging.INFO,
+                logging.DEBUG if route in PROBES else logging.INFO,
                 "request",
                 extra={
                     "fields": {
