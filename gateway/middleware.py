@@ -10,7 +10,6 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway import problems
 from gateway.draining import Draining
 from services.chassis import request_id
 from services.chassis.metrics import TierMetrics
@@ -72,8 +71,6 @@ class RequestMiddleware:
             status = CLIENT_LEFT
         except Exception:
             logging.getLogger("facet").exception("unexpected error")
-            if status == 0:
-                await problems.of_fault()(scope, receive, finishing_send)
             status = HTTPStatus.INTERNAL_SERVER_ERROR
         finally:
             duration_s = time.perf_counter() - started

@@ -84,6 +84,10 @@ def handle_errors(app: FastAPI) -> None:
         status = HTTPStatus(error.status_code)
         return _response(status.name, status.phrase, status, str(error.detail), dict(error.headers or {}))
 
+    async def fault(_request: Request, _error: Exception) -> Response:
+        return of_fault()
+
+    app.add_exception_handler(Exception, fault)
     app.add_exception_handler(FacetError, domain)
     app.add_exception_handler(RequestValidationError, validation)
     app.add_exception_handler(HTTPException, http)

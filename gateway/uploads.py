@@ -50,6 +50,8 @@ async def read_pictures(request: Request, fields: tuple[str, ...], *, max_bytes:
         form = await _MemoryParser(request.headers, stream, max_files=_MAX_PARTS, max_fields=_MAX_PARTS).parse()
     except MultiPartException as error:
         raise InvalidRequest(f"the multipart body is malformed: {error.message}") from error
+    except UnicodeError as error:  # some of Python's codecs raise more than Starlette expects
+        raise InvalidRequest("the multipart body names a charset that is none of text; leave it out") from error
     pictures = []
     for field in fields:
         upload = form.get(field)

@@ -38,7 +38,11 @@ const stage = new Stage(part(document, "stage", HTMLElement), settings.options, 
   onUseMaxRecall: () => settings.useMaxRecall(),
 });
 
-const filmstrip = new Filmstrip(part(document, "filmstrip", HTMLUListElement), { onSelect: select, onRemove: remove });
+const filmstrip = new Filmstrip(part(document, "filmstrip", HTMLUListElement), {
+  onOpen: open,
+  onSelect: select,
+  onRemove: remove,
+});
 
 const toolbar = new Toolbar(document, {
   onRetryFailed: () => pictures.retryFailed(),
@@ -76,6 +80,12 @@ function add(files) {
 function select(picture) {
   selected = picture;
   render();
+}
+
+/** @param {Picture} picture */
+function open(picture) {
+  select(picture);
+  part(document, "stage", HTMLElement).scrollIntoView({ block: "nearest" }); // a long list leads far away from it
 }
 
 /** @param {Picture} picture */

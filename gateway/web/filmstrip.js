@@ -23,6 +23,7 @@ const DRAWN_AT_ONCE = 1;
 
 export class Filmstrip {
   #list;
+  #onOpen;
   #onSelect;
   #onRemove;
   /** @type {Map<Picture, Card>} */
@@ -34,11 +35,13 @@ export class Filmstrip {
   /**
    * @param {HTMLUListElement} list
    * @param {object} listeners
-   * @param {(picture: Picture) => void} listeners.onSelect
+   * @param {(picture: Picture) => void} listeners.onOpen it was clicked or tapped
+   * @param {(picture: Picture) => void} listeners.onSelect the keyboard moved to it
    * @param {(picture: Picture) => void} listeners.onRemove
    */
-  constructor(list, { onSelect, onRemove }) {
+  constructor(list, { onOpen, onSelect, onRemove }) {
     this.#list = list;
+    this.#onOpen = onOpen;
     this.#onSelect = onSelect;
     this.#onRemove = onRemove;
     list.addEventListener("keydown", (event) => this.#onKey(event));
@@ -74,7 +77,7 @@ export class Filmstrip {
     const name = make("span", "card-name", picture.file.name);
     const item = make("li", "card", make("div", "card-picture", icon("image"), canvas), name, " ", stateText);
     item.setAttribute("role", "option");
-    item.addEventListener("click", () => this.#onSelect(picture));
+    item.addEventListener("click", () => this.#onOpen(picture));
     this.#list.append(item);
     /** @type {Card} */
     const card = { item, canvas, stateText, drawn: null, abort: new AbortController() };

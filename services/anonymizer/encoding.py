@@ -25,6 +25,8 @@ def encode(image: Image.Image, source: Picture) -> bytes:
     """
     header = source.header()
     icc_profile = header.info.get("icc_profile")
+    if not isinstance(icc_profile, bytes):  # a TIFF's tag may hold anything
+        icc_profile = None
     plain = image.copy() if source.format is PictureFormat.TIFF else image  # Pillow copies XMP and IPTC from a TIFF
     plain.info = {}
     # Pillow lets other threads run while it encodes only into a file descriptor; this one is memory, never disk.
@@ -41,7 +43,7 @@ def _options(header: Image.Image, source: Picture) -> Mapping[str, object]:
         case PictureFormat.PNG:
             return {"compress_level": _PNG_COMPRESS_LEVEL}
         case PictureFormat.WEBP:
-            return {"lossless": b"VP8L" in source.content, "quality": _WEBP_QUALITY}
+            return {"lossless": b"VP8L" in source.content, "exact": True, "quality": _WEBP_QUALITY}
         case PictureFormat.TIFF:
             used = header.info.get("compression")
             return {"compression": used if used in _LOSSLESS_TIFF_COMPRESSIONS else "tiff_adobe_deflate"}
@@ -52,7 +54,7 @@ def _options(header: Image.Image, source: Picture) -> Mapping[str, object]:
 def _jpeg_options(header: Image.Image, source: Picture) -> Mapping[str, object]:
     assert isinstance(header, JpegImagePlugin.JpegImageFile)  # noqa: S101  (for the type checker)
     sampling = JpegImagePlugin.get_sampling(header)
-    tables = [np.reshape(table, (8, 8)) for table in header.quantization.values()]
+    tables = [np.reshape(header.quantization[number], (8, 8)) for *_, number in header.layer]  # one a component
     if source.turned:  # the picture's rows may have become columns, and its tables with it
         tables = [np.minimum(table, table.T) for table in tables]
         sampling = _FULL_CHROMA

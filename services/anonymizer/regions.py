@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,10 +14,12 @@ from services.chassis.errors import InvalidRequest
 from services.chassis.geometry import Box, LandmarkType, Point
 
 Mask = NDArray[np.bool_]  # H x W, True = hidden
+Columns = NDArray[np.int32]  # H, one a row
 
 MAX_REACH = 4.0
 """A box may reach so many times the picture's longer side beyond its borders; further is a mistake."""
-_FRACTION_BITS = 4  # cv2's fixed-point coordinates: sixteenths of a pixel
+_TOUCHED_PX = 1.0
+"""How far the centre of a pixel that an ellipse touches may lie outside: half its diagonal, and some for rounding."""
 
 
 class Shape(Enum):
@@ -38,24 +39,26 @@ class Region:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cutout:
-    """The part of a picture that a region touches, and which of its pixels are hidden."""
+    """The part of a picture that a region touches, and which of its pixels are hidden; small however large that is."""
 
     left: int
     top: int
-    mask: Mask
-    """H x W of the part."""
+    right: int
+    """Exclusive."""
+    bottom: int
+    """Exclusive."""
+    first: Columns
+    """In each row of the part, the first hidden pixel, counted from `left`."""
+    end: Columns
+    """In each row of the part, the pixel after the last hidden one."""
     face_px: float
     """Longer side of the face's box: what styles are relative to."""
 
     @property
-    def right(self) -> int:
-        """Exclusive."""
-        return self.left + int(self.mask.shape[1])
-
-    @property
-    def bottom(self) -> int:
-        """Exclusive."""
-        return self.top + int(self.mask.shape[0])
+    def mask(self) -> Mask:
+        """H x W of the part, made anew by each call."""
+        columns = np.arange(self.right - self.left, dtype=np.int32)
+        return (columns >= self.first[:, None]) & (columns < self.end[:, None])
 
 
 def cut_out(region: Region, *, shape: Shape, margin: float, width_px: int, height_px: int) -> Cutout | None:
@@ -63,7 +66,7 @@ def cut_out(region: Region, *, shape: Shape, margin: float, width_px: int, heigh
 
     The ellipse is centred on the box and has the box's width and height plus `margin` times these on each side. With
     both eyes known it is turned along the line between them, and reaches as far along and across that line as the
-    upright ellipse does, so that turning never uncovers the face.
+    upright ellipse does, so that turning never uncovers the face. Every pixel it touches is hidden.
 
     Raises:
         InvalidRequest: The box is absurdly far outside the picture.
@@ -83,21 +86,31 @@ def cut_out(region: Region, *, shape: Shape, margin: float, width_px: int, heigh
     top, bottom = max(0, math.floor(center.y - reach_y)), min(height_px, math.ceil(center.y + reach_y))
     if left >= right or top >= bottom:
         return None
-    mask = np.ones((bottom - top, right - left), np.uint8)
+    first, end = np.zeros(bottom - top, np.int32), np.full(bottom - top, right - left, np.int32)
     if shape is Shape.ELLIPSE:
-        mask[:] = 0
-        cv2.ellipse(
-            mask,
-            center=(_fixed(center.x - left - 0.5), _fixed(center.y - top - 0.5)),
-            axes=(_fixed(along + 0.5), _fixed(across + 0.5)),  # half a pixel more: every touched pixel is hidden
-            angle=math.degrees(angle),
-            startAngle=0,
-            endAngle=360,
-            color=1,
-            thickness=cv2.FILLED,
-            shift=_FRACTION_BITS,
-        )
-    return Cutout(left=left, top=top, mask=mask.astype(bool), face_px=max(box.width, box.height))
+        rows = np.arange(top, bottom) + 0.5 - center.y
+        middles, halves = _chords(rows, along=along + _TOUCHED_PX, across=across + _TOUCHED_PX, angle=angle)
+        middles += center.x - left - 0.5
+        first = np.clip(np.ceil(middles - halves), 0, right - left).astype(np.int32)
+        end = np.clip(np.floor(middles + halves) + 1, 0, right - left).astype(np.int32)
+    return Cutout(
+        left=left, top=top, right=right, bottom=bottom, first=first, end=end, face_px=max(box.width, box.height)
+    )
+
+
+def _chords(
+    y: NDArray[np.float64], *, along: float, across: float, angle: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Middle and half length of what a turned ellipse around the origin cuts out of each horizontal line.
+
+    With R the rotation by `angle`, the ellipse is x' S^-1 x = 1, S = R diag(along^2, across^2) R'; its lines of constant
+    y are solved as the conditional of a Gaussian with covariance S.
+    """
+    sin, cos = math.sin(angle), math.cos(angle)
+    reach_y = math.hypot(along * sin, across * cos)
+    middles = y * ((along + across) * (along - across) * sin * cos / reach_y**2)
+    halves = along * across / reach_y * np.sqrt(np.maximum(0, 1 - (y / reach_y) ** 2))
+    return middles, halves
 
 
 def _eye_line_angle(landmarks: Mapping[LandmarkType, Point]) -> float:
@@ -106,7 +119,3 @@ def _eye_line_angle(landmarks: Mapping[LandmarkType, Point]) -> float:
     if left is None or right is None:
         return 0.0
     return math.atan2(right.y - left.y, right.x - left.x)
-
-
-def _fixed(value: float) -> int:
-    return round(value * (1 << _FRACTION_BITS))

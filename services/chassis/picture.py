@@ -32,6 +32,13 @@ _TRANSPOSITIONS = {
     8: Image.Transpose.ROTATE_90,
 }
 _ORIENTATION_TAG = 0x0112
+_EXIF_IN_PNG = (b"eXIf", b"Raw profile type exif")
+_START_OF_SCAN = b"\xff\xda"
+_DAMAGED = "the picture is damaged, truncated or of a rare kind and cannot be decoded; save it anew as 8-bit RGB"
+
+MAX_SCANS = 20
+"""A progressive JPEG of `max_pixels` may come in so many scans, a smaller one in as many more: each is work for every
+pixel, and costs its sender next to nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,8 +73,8 @@ class Picture:
         with _hostile_content():
             image = _open(self.content)
             if shrink < 1:  # never smaller than asked for: the rest is done below, with a better filter
-                image.draft(None, (int(image.width * shrink), int(image.height * shrink)))
-            pixels = np.asarray(_to_rgb(_upright(image)))
+                image.draft(None, (max(1, int(image.width * shrink)), max(1, int(image.height * shrink))))
+            pixels = np.asarray(_to_rgb(_upright(image, self.content)))
         if shrink < 1:
             size = (max(1, round(self.width_px * shrink)), max(1, round(self.height_px * shrink)))
             return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
@@ -87,7 +94,7 @@ class Picture:
             InvalidPicture: The content is damaged.
         """
         with _hostile_content():
-            return _upright(_open(self.content))
+            return _upright(_open(self.content), self.content)
 
 
 def open_picture(content: bytes, limits: PictureLimits) -> Picture:
@@ -109,11 +116,15 @@ def open_picture(content: bytes, limits: PictureLimits) -> Picture:
             raise TooLarge(
                 f"the picture has {width_px} x {height_px} pixels; at most {limits.max_pixels} in all are accepted"
             )
-        if image.format != _MULTI_PICTURE_JPEG and getattr(image, "n_frames", 1) > 1:
-            raise InvalidPicture("the picture has several frames or pages; send each as a picture of its own")
         if image.mode not in (*_TREATED_MODES, *_CONVERTED_MODES, *_DEEP_GREY_MODES):
             raise InvalidPicture(f"pixels of type {image.mode} are not accepted; save it as 8-bit RGB")
-        orientation = _orientation(image)
+        if "progressive" in image.info:
+            scans = content.count(_START_OF_SCAN)
+            if scans * width_px * height_px > MAX_SCANS * limits.max_pixels:
+                raise InvalidPicture(f"{scans} scans are too many for so large a JPEG; save it without progression")
+        orientation = _orientation(image, content)
+        if image.format != _MULTI_PICTURE_JPEG and _has_second_frame(image):
+            raise InvalidPicture("the picture has several frames or pages; send each as a picture of its own")
     if orientation >= 5:  # noqa: PLR2004  (EXIF orientations 5 to 8 are turned by 90 degrees)
         width_px, height_px = height_px, width_px
     return Picture(
@@ -133,7 +144,7 @@ def _hostile_content() -> Iterator[None]:
     except FacetError:
         raise
     except Exception as error:
-        raise InvalidPicture("the picture is damaged or truncated and cannot be decoded") from error
+        raise InvalidPicture(_DAMAGED) from error
 
 
 def _open(content: bytes) -> Image.Image:
@@ -143,12 +154,24 @@ def _open(content: bytes) -> Image.Image:
     try:
         return Image.open(io.BytesIO(content), formats=_DECODERS)
     except UnidentifiedImageError as error:
+        if any(begins(content[:16]) for _, begins in (Image.OPEN[name] for name in _DECODERS) if begins):
+            raise InvalidPicture(_DAMAGED) from error
         raise UnsupportedFormat(f"the content is not a picture that is accepted; send one of {ACCEPTED}") from error
 
 
-def _orientation(image: Image.Image) -> int:
+def _has_second_frame(image: Image.Image) -> bool:
+    try:  # Pillow's `n_frames` would walk through all pages of a TIFF, of which hostile ones have hundreds of thousands
+        image.seek(1)
+    except EOFError:
+        return False
+    return True
+
+
+def _orientation(image: Image.Image, content: bytes) -> int:
     if image.format == "TIFF":  # Pillow turns TIFF files itself, size included
         return 1
+    if image.format == "PNG" and not any(chunk in content for chunk in _EXIF_IN_PNG):
+        return 1  # Pillow would decode all of it to look for EXIF at its end
     try:
         value = image.getexif().get(_ORIENTATION_TAG, 1)
     except Exception:  # noqa: BLE001  (a damaged EXIF block says nothing about orientation)
@@ -156,12 +179,12 @@ def _orientation(image: Image.Image) -> int:
     return value if value in _TRANSPOSITIONS else 1
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    orientation = _orientation(image)
+def _upright(image: Image.Image, content: bytes) -> Image.Image:
+    orientation = _orientation(image, content)
     info = image.info
     image.load()
-    if "transparency" in info and image.mode in ("P", "RGB", "L"):
-        image = image.convert("LA" if image.mode == "L" else "RGBA")
+    if "transparency" in info and image.mode in ("P", "RGB", "L", "1"):
+        image = image.convert("LA" if image.mode in ("L", "1") else "RGBA")
     elif image.mode in _CONVERTED_MODES:
         image = image.convert(_CONVERTED_MODES[image.mode])
     elif image.mode in _DEEP_GREY_MODES and image.mode != "I;16":

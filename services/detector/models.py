@@ -12,6 +12,7 @@ from services.detector.blazeface import BlazeFace
 from services.detector.search import BlazeFaceSearch, FaceSearch
 
 TIER = "detector"
+_QUOTED_CHARACTERS = 64  # of what a caller sent: a status travels in headers, which have little room
 BEST_RECALL_FIRST = ("blazeface-full", "blazeface-short")
 
 
@@ -80,7 +81,7 @@ class DetectorModels:
     def _entry(self, name: str) -> ModelEntry:
         known = [entry.name for entry in self._store.entries() if entry.tier == TIER]
         if name not in known:
-            raise InvalidRequest(f"there is no detection model {name!r}; known: {', '.join(known)}")
+            raise InvalidRequest(f"there is no detection model {name[:_QUOTED_CHARACTERS]!r}; known: {', '.join(known)}")
         return self._store.entry(name)
 
     def _status(self, entry: ModelEntry, default: str) -> ModelStatus:

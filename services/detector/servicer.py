@@ -100,7 +100,8 @@ def _config(message: pb.DetectionConfig) -> DetectionConfig:
     return DetectionConfig(
         model=message.model,
         recall=_RECALLS[message.recall],
-        min_confidence=message.min_confidence if message.HasField("min_confidence") else None,
+        # A 32-bit float on the wire: 0.02 arrives as 0.0199999996.
+        min_confidence=round(message.min_confidence, 6) if message.HasField("min_confidence") else None,
         min_face_px=message.min_face_px,
         max_faces=message.max_faces,
         include_aligned=message.include_aligned,
