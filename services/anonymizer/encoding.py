@@ -54,7 +54,10 @@ def _options(header: Image.Image, source: Picture) -> Mapping[str, object]:
 def _jpeg_options(header: Image.Image, source: Picture) -> Mapping[str, object]:
     assert isinstance(header, JpegImagePlugin.JpegImageFile)  # noqa: S101  (for the type checker)
     sampling = JpegImagePlugin.get_sampling(header)
-    tables = [np.reshape(header.quantization[number], (8, 8)) for *_, number in header.layer]  # one a component
+    numbers = [number for *_, number in header.layer]  # of each component's table
+    while numbers[1:] and numbers[-1] == numbers[-2]:
+        numbers.pop()  # the encoder gives the components that are left the last table
+    tables = [np.reshape(header.quantization[number], (8, 8)) for number in numbers]
     if source.turned:  # the picture's rows may have become columns, and its tables with it
         tables = [np.minimum(table, table.T) for table in tables]
         sampling = _FULL_CHROMA

@@ -88,7 +88,7 @@ def cut_out(region: Region, *, shape: Shape, margin: float, width_px: int, heigh
         return None
     first, end = np.zeros(bottom - top, np.int32), np.full(bottom - top, right - left, np.int32)
     if shape is Shape.ELLIPSE:
-        rows = np.arange(top, bottom) + 0.5 - center.y
+        rows = np.arange(top, bottom, dtype=np.float64) + 0.5 - center.y
         middles, halves = _chords(rows, along=along + _TOUCHED_PX, across=across + _TOUCHED_PX, angle=angle)
         middles += center.x - left - 0.5
         first = np.clip(np.ceil(middles - halves), 0, right - left).astype(np.int32)
@@ -103,8 +103,8 @@ def _chords(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Middle and half length of what a turned ellipse around the origin cuts out of each horizontal line.
 
-    With R the rotation by `angle`, the ellipse is x' S^-1 x = 1, S = R diag(along^2, across^2) R'; its lines of constant
-    y are solved as the conditional of a Gaussian with covariance S.
+    With R the rotation by `angle`, the ellipse is x' S^-1 x = 1, S = R diag(along^2, across^2) R'; solved for x at a
+    given y, which is the conditional of a Gaussian with covariance S.
     """
     sin, cos = math.sin(angle), math.cos(angle)
     reach_y = math.hypot(along * sin, across * cos)

@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 import traceback
+import warnings
 from datetime import UTC, datetime
 
 from services.chassis.request_id import current_request_id
@@ -47,4 +48,5 @@ def configure(tier: str, level: str) -> None:
     """
     handler = logging.StreamHandler(os.fdopen(os.dup(sys.stderr.fileno()), "w", buffering=1))
     handler.setFormatter(JsonFormatter(tier))
+    warnings.simplefilter("ignore")  # Pillow's tell of damaged metadata, as plain text, and may quote it
     logging.basicConfig(level=level, handlers=[handler], force=True)

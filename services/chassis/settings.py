@@ -22,6 +22,11 @@ class PictureLimits:
     max_bytes: int
     max_pixels: int
 
+    @property
+    def max_answer_bytes(self) -> int:
+        """Largest encoded picture answered: one may be written with less compression than it came with."""
+        return 2 * self.max_bytes
+
 
 class ModelSettings(BaseSettings):
     """Where weights are kept and fetched from."""
@@ -63,8 +68,8 @@ class SharedSettings(BaseSettings):
 
     @property
     def max_message_bytes(self) -> int:
-        """Largest gRPC message on either side: an answered picture may be larger than the one sent."""
-        return 2 * self.max_image_bytes + MIB
+        """Largest gRPC message on either side: a picture and what goes with it."""
+        return self.picture_limits.max_answer_bytes + MIB
 
 
 class TierSettings(BaseSettings):

@@ -81,7 +81,9 @@ class DetectorModels:
     def _entry(self, name: str) -> ModelEntry:
         known = [entry.name for entry in self._store.entries() if entry.tier == TIER]
         if name not in known:
-            raise InvalidRequest(f"there is no detection model {name[:_QUOTED_CHARACTERS]!r}; known: {', '.join(known)}")
+            raise InvalidRequest(
+                f"there is no detection model {name[:_QUOTED_CHARACTERS]!r}; known: {', '.join(known)}"
+            )
         return self._store.entry(name)
 
     def _status(self, entry: ModelEntry, default: str) -> ModelStatus:

@@ -271,7 +271,9 @@ def with_metadata(image: Image.Image, file_format: str, marker: bytes, **options
             exif_tags = Image.Exif()
             for tag, value in tags.items():
                 exif_tags[tag] = value
-            exif_tags[34665] = {37510: marker}
+            if "compression" not in options:  # libtiff, which compresses, refuses a directory of Pillow's
+                exif_tags.get_ifd(34665)[37510] = marker
+                exif_tags[34665] = exif_tags.get_ifd(34665)
             content = encode(image, "TIFF", exif=exif_tags, **options)
         case _:
             content = encode(image, file_format, **options)
