@@ -8,8 +8,9 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import httpx
@@ -20,6 +21,7 @@ STARTUP_TIMEOUT_S = 120.0
 STOP_TIMEOUT_S = 30.0
 RESTART_DELAY_S = 1.0
 POLL_S = 0.2
+LONGEST_LINE_BYTES = 1024 * 1024  # the frames of a deep recursion take more than the 64 KiB that asyncio allows
 LEFT_OUT_OF_THE_LOG = ("time", "level", "tier", "event", "request_id")
 _PR_SET_PDEATHSIG = 1
 
@@ -35,12 +37,15 @@ class Part:
     module: str
 
 
-PARTS = (
+TIERS = (
     Part(name="detector", module="services.detector"),
     Part(name="anonymizer", module="services.anonymizer"),
-    Part(name="gateway", module="gateway"),
 )
-"""In the order they start; they stop the other way round, so that the gateway's last requests are still answered."""
+GATEWAY = Part(name="gateway", module="gateway")
+"""Starts once the tiers listen, and stops before them, so that its last requests are still answered."""
+
+_TIERS_HOST = "127.0.0.1"  # whatever FACET_HOST opens to the network, it is the gateway alone
+_LOCAL_HOSTS = (_TIERS_HOST, "0.0.0.0", "::", "::1")  # noqa: S104  (compared, not bound)
 
 
 class Supervisor:
@@ -52,6 +57,8 @@ class Supervisor:
         self._stopping = asyncio.Event()
         self._ready = False
         self._processes: dict[str, asyncio.subprocess.Process] = {}
+        self._keepers: list[asyncio.Task[None]] = []
+        self._ports: dict[str, int] = {}
 
     async def run(self, announce: Callable[[str], None]) -> int:
         """Runs until SIGINT, SIGTERM or a part that cannot start; returns the exit code.
@@ -61,33 +68,64 @@ class Supervisor:
         """
         for signal_number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(signal_number, self._stopping.set)
-        keepers = [asyncio.create_task(self._keep(part)) for part in PARTS]
         try:
-            if not await self._until_ready(keepers):
-                return 0 if self._stopping.is_set() else 1
-            self._ready = True
-            announce(self._address)
-            await self._stopping.wait()
-            return 0
+            self._ready = await self._start()
+            if self._ready:
+                announce(self._address)
+                await self._stopping.wait()
+            return 0 if self._stopping.is_set() else 1
         finally:
             self._stopping.set()
             await self._stop()
-            await asyncio.gather(*keepers, return_exceptions=True)
+            await asyncio.gather(*self._keepers, return_exceptions=True)
 
     @property
     def _address(self) -> str:
-        return f"http://localhost:{self._settings.port}"
+        host = self._settings.shared.host
+        return f"http://{'localhost' if host in _LOCAL_HOSTS else host}:{self._ports[GATEWAY.name]}"
 
-    async def _until_ready(self, keepers: list[asyncio.Task[None]]) -> bool:
-        async with asyncio.timeout(STARTUP_TIMEOUT_S), httpx.AsyncClient(trust_env=False) as client:
-            while not self._stopping.is_set() and not any(keeper.done() for keeper in keepers):
-                try:
-                    if (await client.get(f"http://127.0.0.1:{self._settings.port}/readyz")).is_success:
-                        return True
-                except httpx.TransportError:
-                    pass
-                await asyncio.sleep(POLL_S)
+    async def _start(self) -> bool:
+        """Starts everything; whether all became ready."""
+        try:
+            async with asyncio.timeout(STARTUP_TIMEOUT_S), httpx.AsyncClient(trust_env=False) as client:
+                self._begin(*TIERS)
+                if not await self._until(self._listening):
+                    return False
+                self._begin(GATEWAY)
+                return await self._until(partial(self._answering, client))
+        except TimeoutError:
+            self._say(GATEWAY.name, "error", f"not ready after {STARTUP_TIMEOUT_S:g} s; the lines above say why")
+            return False
+
+    def _begin(self, *parts: Part) -> None:
+        self._keepers.extend(asyncio.create_task(self._keep(part)) for part in parts)
+
+    async def _until(self, condition: Callable[[], Awaitable[bool]]) -> bool:
+        """Waits for it; False where everything stops or a part has failed before."""
+        while not self._stopping.is_set() and not any(keeper.done() for keeper in self._keepers):
+            if await condition():
+                return True
+            await asyncio.sleep(POLL_S)
         return False
+
+    async def _listening(self) -> bool:
+        return all(part.name in self._ports for part in TIERS)
+
+    async def _answering(self, client: httpx.AsyncClient) -> bool:
+        if GATEWAY.name not in self._ports:  # what answers at its address is not ours
+            return False
+        try:
+            return (await client.get(f"{self._address}/readyz")).is_success
+        except httpx.TransportError:
+            return False
+
+    def _environment(self, part: Part) -> dict[str, str]:
+        """The gateway is told where the tiers listen; a part that is started again keeps its port."""
+        own = {f"FACET_{part.name.upper()}_PORT": str(self._ports[part.name])} if part.name in self._ports else {}
+        if part == GATEWAY:
+            targets = {f"FACET_{tier.name.upper()}_TARGET": f"{_TIERS_HOST}:{self._ports[tier.name]}" for tier in TIERS}
+            return {**os.environ, **targets, **own}
+        return {**os.environ, "FACET_HOST": _TIERS_HOST, **own}
 
     async def _keep(self, part: Part) -> None:
         """Runs one part until everything stops; ends early where it fails before everything was ready."""
@@ -96,18 +134,23 @@ class Supervisor:
                 sys.executable,
                 "-m",
                 part.module,
+                env=self._environment(part),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,
+                limit=LONGEST_LINE_BYTES,
                 start_new_session=True,  # Ctrl-C reaches the supervisor alone, which stops the parts in order
                 preexec_fn=_die_with_parent(os.getpid()),
             )
             self._processes[part.name] = process
+            if self._stopping.is_set():  # while it was being started, and so too late for `_stop` to see it
+                process.terminate()
             await self._relay(part, process)
             code = await process.wait()
-            if self._stopping.is_set() or not self._ready:
-                if not self._stopping.is_set():
-                    self._say(part.name, "error", f"could not start (exit code {code})")
+            if self._stopping.is_set():
+                return
+            if not self._ready:
+                self._say(part.name, "error", f"could not start (exit code {code})")
                 return
             self._say(part.name, "error", f"ended unexpectedly (exit code {code}); starting it again")
             await asyncio.sleep(RESTART_DELAY_S)
@@ -117,31 +160,35 @@ class Supervisor:
     async def _relay(self, part: Part, process: asyncio.subprocess.Process) -> None:
         assert process.stdout is not None  # noqa: S101  (for the type checker)
         async for line in process.stdout:
-            level, text = readable(line.decode(errors="replace").rstrip())
-            self._say(part.name, level, text)
+            record = log_record(line.decode(errors="replace").rstrip())
+            if record["event"] == "listening":
+                self._ports[part.name] = record["port"]
+            self._say(part.name, *readable(record))
 
     async def _stop(self) -> None:
-        for part in reversed(PARTS):
-            process = self._processes.get(part.name)
-            if process is None or process.returncode is not None:
-                continue
-            process.send_signal(signal.SIGTERM)
-            if part.name == "gateway":  # the tiers stop together, but only once nobody calls them any more
-                await _ended(process)
-        await asyncio.gather(*(_ended(process) for process in self._processes.values()))
+        """The gateway first; the tiers stop together, but only once nobody calls them any more."""
+        for parts in ((GATEWAY,), TIERS):
+            running = [self._processes[part.name] for part in parts if part.name in self._processes]
+            for process in running:
+                if process.returncode is None:
+                    process.terminate()
+            await asyncio.gather(*(_ended(process) for process in running))
 
 
-def readable(line: str) -> tuple[str, str]:
-    """The level and the text of a log line; a line that is no JSON object is passed on as it is."""
+def log_record(line: str) -> dict[str, Any]:
+    """The fields of a log line; a line that is no JSON object is an event of its own."""
     try:
         record: Any = json.loads(line)
     except ValueError:
-        return "info", line
-    if not isinstance(record, dict):
-        return "info", line
+        record = None
+    return {"event": line, **record} if isinstance(record, dict) else {"event": line}
+
+
+def readable(record: dict[str, Any]) -> tuple[str, str]:
+    """The level and the text of a log line."""
     fields = (f"{key}={value}" for key, value in record.items() if key not in LEFT_OUT_OF_THE_LOG)
     request_id = (record["request_id"],) if "request_id" in record else ()
-    return str(record.get("level", "info")), " ".join((str(record.get("event", "")), *fields, *request_id))
+    return str(record.get("level", "info")), " ".join((str(record["event"]), *fields, *request_id))
 
 
 async def _ended(process: asyncio.subprocess.Process) -> None:

@@ -13,7 +13,7 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from services.chassis import logs
-from services.chassis.errors import NotReady
+from services.chassis.errors import FacetError, NotReady, Overloaded
 from services.chassis.health import HealthServicer
 from services.chassis.interceptors import CallInterceptor
 from services.chassis.metrics import TierMetrics
@@ -40,6 +40,7 @@ class Tier(Protocol):
 
         Raises:
             NotReady: Something is missing that may appear later, such as weights; it will be called again.
+            Overloaded: Callers came first and filled the queue; it will be called again.
         """
 
     async def close(self) -> None:
@@ -47,11 +48,14 @@ class Tier(Protocol):
 
 
 def run(name: str, settings: TierSettings, make_tier: Callable[[TierMetrics], Tier]) -> None:
-    """Serves the tier until SIGTERM or SIGINT. Exits with 1 and a plain message where a port is in use."""
+    """Serves the tier until SIGTERM or SIGINT.
+
+    Exits with 1 and a plain message where a port is in use or a setting names what does not exist.
+    """
     logs.configure(name, settings.shared.log_level)
     try:
         asyncio.run(_serve(name, settings, make_tier))
-    except OSError as error:
+    except (OSError, FacetError) as error:
         sys.exit(f"{name}: {error}")
 
 
@@ -107,7 +111,7 @@ async def _load(tier: Tier, health: HealthServicer) -> None:
     while True:
         try:
             await tier.load()
-        except NotReady as error:
+        except (NotReady, Overloaded) as error:
             if str(error) != said:
                 said = str(error)
                 _log.warning("not ready: %s", said)

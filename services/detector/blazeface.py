@@ -16,6 +16,7 @@ import numpy as np
 from services.chassis.errors import NotReady
 from services.chassis.geometry import Box, LandmarkType, Point, RgbImage
 from services.detector.faces import Face
+from services.detector.mediapipe_import import import_mediapipe
 
 if TYPE_CHECKING:
     from mediapipe.tasks.python.vision import FaceDetector as MediapipeDetector
@@ -55,10 +56,11 @@ class BlazeFace:
         self._lock = threading.Lock()
         self._open: set[MediapipeDetector] = set()
         _check_system_libraries()
+        import_mediapipe()
 
     def detect(self, pictures: Sequence[RgbImage], *, min_confidence: float) -> list[list[Face]]:
         """The faces of each picture, as mediapipe answers them."""
-        from mediapipe import Image, ImageFormat  # noqa: PLC0415  (takes a second: not at import)
+        from mediapipe import Image, ImageFormat  # noqa: PLC0415  (not before `import_mediapipe`)
 
         detector = self._detector(round(min_confidence, 3))
         return [
@@ -88,14 +90,17 @@ class BlazeFace:
         return detector
 
     def _make(self, min_confidence: float) -> MediapipeDetector:
+        from mediapipe import Image, ImageFormat  # noqa: PLC0415
         from mediapipe.tasks.python.core.base_options import BaseOptions  # noqa: PLC0415
         from mediapipe.tasks.python.vision import FaceDetector, FaceDetectorOptions  # noqa: PLC0415
 
-        return FaceDetector.create_from_options(
+        detector = FaceDetector.create_from_options(
             FaceDetectorOptions(
                 base_options=BaseOptions(model_asset_buffer=self._content), min_detection_confidence=min_confidence
             )
         )
+        detector.detect(Image(image_format=ImageFormat.SRGB, data=np.zeros((64, 64, 3), np.uint8)))  # it logs as well
+        return detector
 
 
 def _faces(result: object, picture: RgbImage) -> list[Face]:
@@ -132,19 +137,24 @@ def _check_system_libraries() -> None:
             ) from error
 
 
+_stderr_lock = threading.Lock()
+
+
 @contextmanager
 def _native_log_silenced() -> Iterator[None]:
-    """Hides the dozens of lines that mediapipe's native code writes to stderr while it loads or frees a model.
+    """Hides the lines that mediapipe's native code writes to stderr while it loads, first uses or frees a model.
 
-    The tier's own log writes to a descriptor of its own and is not touched.
+    The tier's own log writes to a descriptor of its own and is not touched. Only one may silence at a time: the second
+    would keep the first one's silence as what to restore.
     """
     stderr_fd = 2
-    kept = os.dup(stderr_fd)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, stderr_fd)
-        yield
-    finally:
-        os.dup2(kept, stderr_fd)
-        os.close(kept)
-        os.close(nowhere)
+    with _stderr_lock:
+        kept = os.dup(stderr_fd)
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        try:
+            os.dup2(nowhere, stderr_fd)
+            yield
+        finally:
+            os.dup2(kept, stderr_fd)
+            os.close(kept)
+            os.close(nowhere)

@@ -41,6 +41,7 @@ class DetectorTier:
 
         Raises:
             NotReady: No model is installed, or a system library is missing.
+            Overloaded: Callers came first and filled the queue.
         """
         await self._pool.run(lambda: self._models.search(""))
         _, blank = cv2.imencode(".png", np.zeros((64, 64, 3), np.uint8))
@@ -50,7 +51,10 @@ class DetectorTier:
             every_worker.wait()
             detect(blank.tobytes(), DetectionConfig(), models=self._models, limits=self._limits)
 
-        await asyncio.gather(*(self._pool.run(warm_up) for _ in range(self._pool.workers)))
+        try:
+            await asyncio.gather(*(self._pool.run(warm_up) for _ in range(self._pool.workers)))
+        finally:
+            every_worker.abort()  # where the warm-up is given up, nobody waits for workers that will not come
 
     async def close(self) -> None:
         """Finishes the work in hand, then frees the models."""

@@ -35,13 +35,13 @@ class RunningTier:
         self.log: list[LogLine] = []
         self.output: list[str] = []
         self._settings = settings
-        self._prefix = prefix
+        self.prefix = prefix
         self._arrived = threading.Condition()
         self._spawn()
 
     def _spawn(self) -> None:
         self.process = subprocess.Popen(
-            [*self._prefix, sys.executable, "-m", self.module],
+            [*self.prefix, sys.executable, "-m", self.module],
             env={**os.environ, **self._settings},
             cwd=REPOSITORY,
             stdin=subprocess.DEVNULL,
@@ -129,19 +129,26 @@ class RunningTier:
         self._spawn()
 
 
-def start(tier: str, **settings: str) -> RunningTier:
-    """Starts `detector`, `embedder`, `anonymizer` or `gateway` on free ports; keyword arguments are settings."""
+def start(tier: str, prefix: tuple[str, ...] = (), /, **settings: str) -> RunningTier:
+    """Starts `detector`, `embedder`, `anonymizer` or `gateway` on free ports, under the command `prefix`.
+
+    Keyword arguments are settings.
+    """
     name = tier.upper()
     ports = {f"FACET_{name}_PORT": "0", f"FACET_{name}_METRICS_PORT": "0", "FACET_DRAIN_S": "0.3"}
     module = "gateway" if tier == "gateway" else f"services.{tier}"
-    return RunningTier(module, {**ports, **settings})
+    return RunningTier(module, {**ports, **settings}, prefix=prefix)
 
 
 class Stack:
     """A detector, an anonymizer and the gateway in front of them."""
 
-    def __init__(self, **settings: str) -> None:
-        """Starts all and waits until they are ready; keyword arguments are settings of every process."""
+    def __init__(self, prefix: tuple[str, ...] = (), /, **settings: str) -> None:
+        """Starts all, each under the command `prefix`, and waits until they are ready.
+
+        Keyword arguments are settings of every process.
+        """
+        self._prefix = prefix
         self.started: list[RunningTier] = []
         try:
             self.detector = self._start("detector", **settings)
@@ -162,7 +169,7 @@ class Stack:
         }
 
     def _start(self, tier: str, **settings: str) -> RunningTier:
-        running = start(tier, **settings)
+        running = start(tier, self._prefix, **settings)
         self.started.append(running)
         return running
 
