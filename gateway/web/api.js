@@ -34,6 +34,15 @@
 /** @typedef {{ width: number, height: number, model: string, faces: Face[] }} Detections */
 
 /**
+ * How alike the largest faces of two pictures are.
+ * @typedef {object} Likeness
+ * @property {number} similarity cosine, -1 to 1
+ * @property {number} threshold from which on the model counts two faces as one person
+ * @property {string} model who compared
+ * @property {[Face, Face]} faces the one compared in each picture
+ */
+
+/**
  * @typedef {object} Model
  * @property {string} name
  * @property {string} tier
@@ -68,6 +77,14 @@ export class Problem extends Error {
     this.retryAfterS = retryAfterS;
     this.incomplete = incomplete;
   }
+
+  /**
+   * @param {unknown} error whatever a call threw
+   * @returns {Problem}
+   */
+  static of(error) {
+    return error instanceof Problem ? error : new Problem({ status: 0, detail: String(error) });
+  }
 }
 
 /**
@@ -80,7 +97,7 @@ export class Problem extends Error {
  */
 export async function anonymize(file, options, signal) {
   const { model, ...rest } = options;
-  const response = await send("v1/anonymize", { ...rest, ...named(model) }, file, signal);
+  const response = await sendFile("v1/anonymize", { ...rest, ...named(model) }, file, signal);
   const faces = Number.parseInt(response.headers.get("X-Facet-Faces") ?? "", 10);
   // An answer that does not count its faces may come from something else on the way: never pass it off as done.
   if (!Number.isInteger(faces)) throw new Problem({ status: response.status, incomplete: true });
@@ -96,7 +113,23 @@ export async function anonymize(file, options, signal) {
  * @throws {Problem}
  */
 export async function detect(file, { recall, model }, signal) {
-  const response = await send("v1/detect", { recall, ...named(model) }, file, signal);
+  const response = await sendFile("v1/detect", { recall, ...named(model) }, file, signal);
+  return bodyOf(response.json());
+}
+
+/**
+ * Compares the largest faces of two pictures.
+ * @param {[File, File]} files
+ * @param {Pick<Options, "recall" | "model">} options
+ * @param {AbortSignal} signal
+ * @returns {Promise<Likeness>}
+ * @throws {Problem}
+ */
+export async function compare([a, b], { recall, model }, signal) {
+  const form = new FormData();
+  form.append("image_a", a);
+  form.append("image_b", b);
+  const response = await send("v1/compare", { recall, ...named(model) }, { body: form, signal });
   return bodyOf(response.json());
 }
 
@@ -134,14 +167,18 @@ function named(model) {
  * @param {File} file
  * @param {AbortSignal} signal
  */
-async function send(path, query, file, signal) {
+async function sendFile(path, query, file, signal) {
+  return send(path, query, { body: file, headers: { "Content-Type": file.type || "application/octet-stream" }, signal });
+}
+
+/**
+ * @param {string} path
+ * @param {Record<string, string | number | boolean>} query
+ * @param {RequestInit} init
+ */
+async function send(path, query, init) {
   const parameters = new URLSearchParams(Object.entries(query).map(([name, value]) => [name, String(value)]));
-  const response = await reach(`${path}?${parameters}`, {
-    method: "POST",
-    body: file,
-    headers: { "Content-Type": file.type || "application/octet-stream" },
-    signal,
-  });
+  const response = await reach(`${path}?${parameters}`, { method: "POST", ...init });
   if (!response.ok) throw await problemOf(response);
   return response;
 }

@@ -1,143 +1,44 @@
-// Puts the page together: what comes in becomes pictures, and what changes is shown.
+// Puts the page together: its views, its language, and what it says about the service.
 
-import { listModels } from "./api.js";
+import { CompareView } from "./compare-view.js";
 import { part } from "./dom.js";
-import { download, downloadAll } from "./downloads.js";
-import { Filmstrip } from "./filmstrip.js";
+import { HideView } from "./hide-view.js";
 import { language, onLanguageChange, setLanguage, t, translatePage } from "./i18n.js";
 import { takeIn } from "./intake.js";
-import { Pictures } from "./pictures.js";
 import { ReadinessBanner } from "./readiness.js";
-import { Settings } from "./settings.js";
-import { Stage } from "./stage.js";
-import { Toolbar } from "./toolbar.js";
+import { Views } from "./views.js";
 
-/** @typedef {import("./pictures.js").Picture} Picture */
-
-translatePage();
-
-/** @type {Picture | null} */
-let selected = null;
-
-const hero = part(document, "hero", HTMLElement);
-const workspace = part(document, "workspace", HTMLElement);
-const notice = part(document, "notice", HTMLElement);
 const announcer = part(document, "announcer", HTMLElement);
+const languageSwitch = part(document, "language", HTMLButtonElement);
 
-const settings = new Settings(part(document, "settings", HTMLFormElement), (options) => {
-  stage.options = options;
-  pictures.apply(options, selected);
-});
-
-const pictures = new Pictures(settings.options);
-
-const stage = new Stage(part(document, "stage", HTMLElement), settings.options, {
-  onDownload: download,
-  onRetry: (picture) => pictures.retry(picture),
-  onRemove: remove,
-  onUseMaxRecall: () => settings.useMaxRecall(),
-});
-
-const filmstrip = new Filmstrip(part(document, "filmstrip", HTMLUListElement), {
-  onOpen: open,
-  onSelect: select,
-  onRemove: remove,
-});
-
-const toolbar = new Toolbar(document, {
-  onRetryFailed: () => pictures.retryFailed(),
-  onStartOver: startOver,
-  onDownloadAll: () => downloadAll(pictures.finished),
-  onProblem: tell,
-});
+const listeners = {
+  /** @param {string} sentence */
+  onNews: (sentence) => {
+    if (announcer.textContent !== sentence) announcer.textContent = sentence;
+  },
+  onUnserved: () => void banner.watch(),
+};
+const hide = new HideView(part(document, "hide-view", HTMLElement), listeners);
+const compare = new CompareView(part(document, "compare-view", HTMLElement), listeners);
+const views = new Views([hide, compare]);
 
 const banner = new ReadinessBanner(part(document, "banner", HTMLElement), () => {
-  pictures.retryFailed(isUnserved);
-  void offerModels();
+  hide.resume();
+  compare.resume();
 });
 
-pictures.addEventListener("change", render);
-pictures.addEventListener("settled", () => {
-  announcer.textContent = toolbar.summary(pictures.totals);
-  if (pictures.all.some(isUnserved)) void banner.watch();
+takeIn({
+  take: (files, at) => views.current.take(files, at),
+  hover: (at) => views.current.hover(at),
 });
+languageSwitch.addEventListener("click", () => setLanguage(language() === "en" ? "zh" : "en"));
 onLanguageChange(renderLanguage);
-onLanguageChange(render);
-part(document, "language", HTMLButtonElement).addEventListener("click", () => setLanguage(language() === "en" ? "zh" : "en"));
-takeIn(add);
 renderLanguage();
+translatePage();
 void banner.watch();
-void offerModels();
-
-/** @param {File[]} files */
-function add(files) {
-  tell(files.length === 0 ? t("toolbar.noFiles") : "");
-  const [first] = pictures.add(files);
-  if (first !== undefined) select(first);
-}
-
-/** @param {Picture} picture */
-function select(picture) {
-  selected = picture;
-  render();
-}
-
-/** @param {Picture} picture */
-function open(picture) {
-  select(picture);
-  part(document, "stage", HTMLElement).scrollIntoView({ block: "nearest" }); // a long list leads far away from it
-}
-
-/** @param {Picture} picture */
-function remove(picture) {
-  const all = pictures.all;
-  const index = all.indexOf(picture);
-  if (picture === selected) selected = all[index + 1] ?? all[index - 1] ?? null;
-  pictures.remove(picture);
-  if (selected === null) startOver();
-  else render();
-}
-
-function startOver() {
-  selected = null;
-  pictures.clear();
-  tell("");
-  render();
-  part(hero, "choose", HTMLButtonElement).focus(); // what had the focus is gone
-}
-
-function render() {
-  const all = pictures.all;
-  if (pictures.totals.busy) announcer.textContent = t("state.working");
-  hero.hidden = all.length > 0;
-  workspace.hidden = all.length === 0;
-  toolbar.render(pictures.totals);
-  filmstrip.render(all, selected);
-  stage.render(selected);
-}
 
 function renderLanguage() {
-  const button = part(document, "language", HTMLButtonElement);
-  button.textContent = t("language.switch");
-  button.lang = language() === "en" ? "zh-CN" : "en";
-  button.setAttribute("aria-label", t("language.label"));
-}
-
-/** @param {string} sentence empty = nothing to tell any more */
-function tell(sentence) {
-  notice.textContent = sentence;
-  notice.hidden = sentence === "";
-}
-
-async function offerModels() {
-  const models = await listModels().catch(() => []); // the choice is a convenience: without an answer there is none
-  settings.offerModels(models.filter(({ tier }) => tier === "detector"));
-}
-
-/**
- * @param {Picture} picture
- * @returns {boolean} whether it failed for want of a ready service
- */
-function isUnserved({ problem }) {
-  return problem !== null && (problem.status === 503 || problem.status === 0);
+  languageSwitch.textContent = t("language.switch");
+  languageSwitch.lang = language() === "en" ? "zh-CN" : "en";
+  languageSwitch.setAttribute("aria-label", t("language.label"));
 }

@@ -16,14 +16,14 @@ export class BlobImage {
     return !this.#image.hidden;
   }
 
-  /** @returns {number} width over height of what is seen */
-  get aspectRatio() {
-    return this.#image.naturalWidth / this.#image.naturalHeight;
-  }
-
-  /** @returns {number} pixels */
-  get naturalWidth() {
-    return this.#image.naturalWidth;
+  /**
+   * Gives a frame of class `fitted` the picture's proportions.
+   * @param {HTMLElement} frame
+   */
+  fit(frame) {
+    const { naturalWidth, naturalHeight } = this.#image;
+    frame.style.setProperty("--ratio", String(naturalWidth / naturalHeight));
+    frame.style.setProperty("--natural-width", `${naturalWidth}px`);
   }
 
   /** @param {string} text for those who cannot see it */

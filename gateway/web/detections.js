@@ -1,32 +1,58 @@
-// Draws what the detector saw over a picture: boxes, landmarks and confidences.
+// Draws what the detector saw over a picture: boxes, and where asked for, landmarks and confidences.
 
 import { make } from "./dom.js";
 
 /** @typedef {import("./api.js").Detections} Detections */
+/** @typedef {import("./api.js").Face} Face */
 
 /**
- * Replaces the drawing.
+ * Replaces the drawing by every face with its landmarks and its confidence.
  * @param {HTMLElement} layer covers the picture exactly
  * @param {Detections | null} detections null = draw nothing
  */
 export function drawDetections(layer, detections) {
   layer.replaceChildren();
   if (detections === null) return;
-  const { width, height, faces } = detections;
-  /** @param {number} part @param {number} whole */
-  const percent = (part, whole) => `${(part / whole) * 100}%`;
-  for (const { box, confidence, landmarks } of faces) {
-    const outline = make("div", "detection", make("span", "detection-confidence", `${Math.round(confidence * 100)} %`));
-    outline.style.left = percent(box.x_min, width);
-    outline.style.top = percent(box.y_min, height);
-    outline.style.width = percent(box.x_max - box.x_min, width);
-    outline.style.height = percent(box.y_max - box.y_min, height);
+  for (const { box, confidence, landmarks } of detections.faces) {
+    const outline = outlineOf(box, detections);
+    outline.append(make("span", "detection-confidence", `${Math.round(confidence * 100)} %`));
     layer.append(outline);
     for (const [x, y] of Object.values(landmarks)) {
       const dot = make("i", "detection-landmark");
-      dot.style.left = percent(x, width);
-      dot.style.top = percent(y, height);
+      dot.style.left = percent(x, detections.width);
+      dot.style.top = percent(y, detections.height);
       layer.append(dot);
     }
   }
+}
+
+/**
+ * Replaces the drawing by the outline of one face.
+ * @param {HTMLElement} layer covers the picture exactly
+ * @param {Face} face
+ * @param {{ width: number, height: number }} picture its size, pixels
+ */
+export function drawOutline(layer, { box }, picture) {
+  layer.replaceChildren(outlineOf(box, picture));
+}
+
+/**
+ * @param {Face["box"]} box
+ * @param {{ width: number, height: number }} picture
+ */
+function outlineOf(box, { width, height }) {
+  const outline = make("div", "detection");
+  outline.style.left = percent(box.x_min, width);
+  outline.style.top = percent(box.y_min, height);
+  outline.style.width = percent(box.x_max - box.x_min, width);
+  outline.style.height = percent(box.y_max - box.y_min, height);
+  return outline;
+}
+
+/**
+ * @param {number} part
+ * @param {number} whole
+ */
+function percent(part, whole) {
+  return `${(part / whole) * 100}%`;
 }

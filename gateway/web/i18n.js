@@ -72,10 +72,9 @@ export function t(key, values = {}) {
   return sentence.replace(/\{(\w+)\}/g, (placeholder, name) => String(values[name] ?? placeholder));
 }
 
-/** Translates the document: `data-i18n` names an element's text, `data-i18n-label` its accessible name. */
+/** Translates the document's elements: `data-i18n` names an element's text, `data-i18n-label` its accessible name. */
 export function translatePage() {
   document.documentElement.lang = CATALOGUES[current].tag;
-  document.title = t("page.title");
   for (const element of document.querySelectorAll("[data-i18n]")) {
     element.textContent = t(keyOf(element, "data-i18n"));
   }

@@ -1,55 +1,62 @@
 // Takes pictures in: dropped (folders too), pasted or picked.
 
-import { part } from "./dom.js";
+/**
+ * Where files that are given to the page go.
+ * @typedef {object} Receiver
+ * @property {(files: File[], at: Element | null) => void} take files dropped or pasted at an element, null = nowhere in
+ *   particular; none where the gift held no file
+ * @property {(at: Element | null) => void} hover files are held above an element; null = no longer
+ */
 
 /**
- * Calls back with the files a person gives the page; with none where the gift held no file.
- * @param {(files: File[]) => void} onFiles
+ * Hands files over that are dropped anywhere on the page, or pasted.
+ * @param {Receiver} receiver
  */
-export function takeIn(onFiles) {
-  takePicked(onFiles);
-  takePasted(onFiles);
-  takeDropped(onFiles);
+export function takeIn(receiver) {
+  takePasted(receiver);
+  takeDropped(receiver);
 }
 
-/** @param {(files: File[]) => void} onFiles */
-function takePicked(onFiles) {
-  const input = part(document, "file-input", HTMLInputElement);
-  for (const button of document.querySelectorAll("[data-action='choose']")) {
-    button.addEventListener("click", () => input.click());
-  }
+/**
+ * Calls back with the files picked in the dialog that a button opens.
+ * @param {HTMLInputElement} input of type file, hidden
+ * @param {Iterable<Element>} buttons
+ * @param {(files: File[]) => void} onFiles
+ */
+export function takePicked(input, buttons, onFiles) {
+  for (const button of buttons) button.addEventListener("click", () => input.click());
   input.addEventListener("change", () => {
     onFiles([...(input.files ?? [])]);
     input.value = ""; // so that picking the same file again is a change
   });
 }
 
-/** @param {(files: File[]) => void} onFiles */
-function takePasted(onFiles) {
+/** @param {Receiver} receiver */
+function takePasted(receiver) {
   document.addEventListener("paste", (event) => {
     event.preventDefault();
-    onFiles([...(event.clipboardData?.files ?? [])]);
+    receiver.take([...(event.clipboardData?.files ?? [])], document.activeElement);
   });
 }
 
-/** @param {(files: File[]) => void} onFiles */
-function takeDropped(onFiles) {
-  const veil = part(document, "drop-veil", HTMLElement);
+/** @param {Receiver} receiver */
+function takeDropped(receiver) {
   // dragenter and dragleave fire for every element passed over: the drag has left when as many left as were entered.
   let depth = 0;
-  /** @param {number} now */
-  const setDepth = (now) => {
-    depth = now;
-    veil.hidden = depth === 0;
-  };
   /** @param {DragEvent} event */
   const carriesFiles = (event) => event.dataTransfer?.types.includes("Files") ?? false;
+  /** @param {DragEvent} event */
+  const elementOf = (event) => (event.target instanceof Element ? event.target : document.body);
 
   window.addEventListener("dragenter", (event) => {
-    if (carriesFiles(event)) setDepth(depth + 1);
+    if (!carriesFiles(event)) return;
+    depth += 1;
+    receiver.hover(elementOf(event));
   });
   window.addEventListener("dragleave", (event) => {
-    if (carriesFiles(event)) setDepth(Math.max(0, depth - 1));
+    if (!carriesFiles(event)) return;
+    depth = Math.max(0, depth - 1);
+    if (depth === 0) receiver.hover(null);
   });
   window.addEventListener("dragover", (event) => {
     if (carriesFiles(event)) event.preventDefault();
@@ -57,8 +64,9 @@ function takeDropped(onFiles) {
   window.addEventListener("drop", async (event) => {
     if (!carriesFiles(event) || event.dataTransfer === null) return;
     event.preventDefault();
-    setDepth(0);
-    onFiles(await filesOf(event.dataTransfer));
+    depth = 0;
+    receiver.hover(null);
+    receiver.take(await filesOf(event.dataTransfer), elementOf(event));
   });
 }
 

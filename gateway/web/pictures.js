@@ -1,6 +1,7 @@
 // The loaded pictures and their way through the server: waiting, working, then done or failed.
 
 import { Problem, anonymize } from "./api.js";
+import { patiently } from "./patience.js";
 import { Queue } from "./queue.js";
 
 /** @typedef {import("./api.js").Hidden} Hidden */
@@ -18,8 +19,6 @@ import { Queue } from "./queue.js";
 /** @typedef {{ count: number, done: number, failed: number, faces: number, busy: boolean }} Totals */
 
 const AT_ONCE = 3;
-const MOST_TRIES = 4;
-const LONGEST_WAIT_S = 10;
 
 /** Fires `change` whenever the list or the state of a picture changes, and `settled` when nothing is left to do. */
 export class Pictures extends EventTarget {
@@ -124,6 +123,7 @@ export class Pictures extends EventTarget {
     picture.state = "working";
     this.#changed();
     try {
+      // Waiting out a busy server keeps the place in the queue, so that the others slow down too.
       const result = await patiently(() => anonymize(picture.file, this.#options, signal), signal);
       if (signal.aborted) return;
       picture.state = "done";
@@ -132,7 +132,7 @@ export class Pictures extends EventTarget {
       if (signal.aborted) return;
       picture.state = "failed";
       picture.result = null;
-      picture.problem = error instanceof Problem ? error : new Problem({ status: 0, detail: String(error) });
+      picture.problem = Problem.of(error);
     }
     this.#changed();
     if (!this.totals.busy) this.dispatchEvent(new Event("settled"));
@@ -155,24 +155,4 @@ export class Pictures extends EventTarget {
  */
 export function isFinished(picture) {
   return picture.state === "done" && picture.result !== null;
-}
-
-/**
- * Tries again where a busy server asks for it, keeping the place in the queue so that others slow down too.
- * @param {() => Promise<Hidden>} call
- * @param {AbortSignal} signal
- */
-async function patiently(call, signal) {
-  for (let tries = 1; ; tries += 1) {
-    try {
-      return await call();
-    } catch (error) {
-      const waitS = error instanceof Problem && error.status === 429 ? (error.retryAfterS ?? 1) : Infinity;
-      if (tries === MOST_TRIES || waitS > LONGEST_WAIT_S) throw error;
-      await new Promise((resolve) => {
-        setTimeout(resolve, waitS * 1000);
-        signal.addEventListener("abort", resolve, { once: true });
-      });
-    }
-  }
 }

@@ -5,13 +5,29 @@ import { isMessageKey, t } from "./i18n.js";
 /** @typedef {import("./api.js").Problem} Problem */
 
 /**
+ * @typedef {object} Words
+ * @property {string} headline
+ * @property {string} detail may be empty
+ * @property {string} reference what to look for in the log; may be empty
+ * @property {boolean} retriable whether trying again may help
+ */
+
+/**
  * @param {Problem} problem
- * @returns {{ headline: string, detail: string, reference: string }} the last two may be empty
+ * @returns {Words}
  */
 export function inWords(problem) {
   const key = `problem.${problem.status}`;
   const headline = isMessageKey(key) ? t(key) : problem.title || t("problem.other");
-  return { headline, detail: detailOf(problem), reference: referenceOf(problem) };
+  return { headline, detail: detailOf(problem), reference: referenceOf(problem), retriable: true };
+}
+
+/**
+ * @param {Problem | null} problem
+ * @returns {boolean} whether the call failed for want of a ready service
+ */
+export function isUnserved(problem) {
+  return problem !== null && (problem.status === 503 || problem.status === 0);
 }
 
 /** @param {Problem} problem */

@@ -12,6 +12,7 @@ export class ReadinessBanner {
   #banner;
   #onReady;
   #watching = false;
+  #doubted = false;
   /** @type {Readiness | null} null = nobody answered */
   #last = null;
 
@@ -27,10 +28,15 @@ export class ReadinessBanner {
 
   /** Looks now, and if the service is not ready, again and again until it is. */
   async watch() {
+    this.#doubted = true;
     if (this.#watching) return;
     this.#watching = true;
     let waited = false;
-    while (!(await this.#isReady())) {
+    // Where doubt came up during a look, what that look saw may be older than the doubt: look again.
+    while (this.#doubted || !this.#last?.ready) {
+      this.#doubted = false;
+      this.#last = await readiness().catch(() => null);
+      if (this.#last?.ready) continue;
       waited = true;
       this.#banner.hidden = false;
       this.#render();
@@ -39,11 +45,6 @@ export class ReadinessBanner {
     this.#watching = false;
     this.#banner.hidden = true;
     if (waited) this.#onReady();
-  }
-
-  async #isReady() {
-    this.#last = await readiness().catch(() => null);
-    return this.#last?.ready ?? false;
   }
 
   #render() {

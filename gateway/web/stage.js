@@ -1,11 +1,12 @@
 // The selected picture, large: before and after, what was found, what went wrong, and what to do with it.
 
 import { Problem, detect } from "./api.js";
-import { CompareSlider } from "./compare-slider.js";
+import { BeforeAfter } from "./before-after.js";
 import { drawDetections } from "./detections.js";
 import { part } from "./dom.js";
 import { t } from "./i18n.js";
 import { isFinished } from "./pictures.js";
+import { ProblemPanel } from "./problem-panel.js";
 import { inWords } from "./problems.js";
 
 /** @typedef {import("./api.js").Hidden} Hidden */
@@ -21,7 +22,7 @@ import { inWords } from "./problems.js";
  */
 
 export class Stage {
-  #compare;
+  #beforeAfter;
   #options;
   /** @type {Picture | null} */
   #picture = null;
@@ -50,8 +51,8 @@ export class Stage {
    */
   constructor(root, options, { onDownload, onRetry, onRemove, onUseMaxRecall }) {
     this.#options = options;
-    this.#compare = new CompareSlider(part(root, "compare", HTMLElement));
-    this.#problem = part(root, "problem", HTMLElement);
+    this.#beforeAfter = new BeforeAfter(part(root, "before-after", HTMLElement));
+    this.#problem = new ProblemPanel(part(root, "problem", HTMLElement), () => this.#picture && onRetry(this.#picture));
     this.#note = part(root, "note", HTMLElement);
     this.#busy = part(root, "busy", HTMLElement);
     this.#noneFound = part(root, "none-found", HTMLElement);
@@ -65,7 +66,6 @@ export class Stage {
     this.#download.addEventListener("click", () => {
       if (this.#picture !== null && isFinished(this.#picture)) onDownload(this.#picture);
     });
-    part(root, "retry", HTMLButtonElement).addEventListener("click", () => this.#picture && onRetry(this.#picture));
     this.#remove.addEventListener("click", () => this.#picture && onRemove(this.#picture));
     this.#useMax.addEventListener("click", onUseMaxRecall);
     this.#showDetections.addEventListener("click", () => this.#toggleDetections());
@@ -95,9 +95,9 @@ export class Stage {
     this.#result = null;
     this.#beforeShows = true;
     this.#afterShows = true;
-    void this.#compare.showAfter(null);
-    void this.#compare.showBefore(null);
-    this.#compare.position = this.#detectionsShown ? 100 : 0;
+    void this.#beforeAfter.showAfter(null);
+    void this.#beforeAfter.showBefore(null);
+    this.#beforeAfter.position = this.#detectionsShown ? 100 : 0;
     void this.#detect();
     if (picture !== null) void this.#load(picture);
   }
@@ -106,7 +106,7 @@ export class Stage {
   async #load(picture) {
     if (picture.result !== null) await this.#showResult(picture.result); // first, so that no hidden face flashes up
     if (picture !== this.#picture) return;
-    const shows = await this.#compare.showBefore(picture.file);
+    const shows = await this.#beforeAfter.showBefore(picture.file);
     if (picture !== this.#picture) return;
     this.#beforeShows = shows;
     this.#renderWords(picture);
@@ -115,7 +115,7 @@ export class Stage {
   /** @param {Hidden | null} result */
   async #showResult(result) {
     this.#result = result;
-    const shows = await this.#compare.showAfter(result?.content ?? null);
+    const shows = await this.#beforeAfter.showAfter(result?.content ?? null);
     if (result !== this.#result || this.#picture === null) return;
     this.#afterShows = shows;
     this.#renderWords(this.#picture);
@@ -125,7 +125,7 @@ export class Stage {
   #renderWords(picture) {
     const { file, state, result, problem } = picture;
     const busy = state === "waiting" || state === "working";
-    this.#compare.describe(file.name);
+    this.#beforeAfter.describe(file.name);
     this.#text("name").textContent = file.name;
     this.#text("faces").textContent = headline(picture);
     this.#text("model").textContent = isFinished(picture) && result?.model ? t("stage.model", { model: result.model }) : "";
@@ -145,13 +145,7 @@ export class Stage {
     this.#text("none-found-text").textContent = atMax ? t("faces.noneAtMax") : t("faces.noneDetail");
     this.#useMax.hidden = atMax;
 
-    this.#problem.hidden = problem === null;
-    if (problem !== null) {
-      const words = inWords(problem);
-      this.#text("problem-headline").textContent = words.headline;
-      this.#text("problem-detail").textContent = words.detail;
-      this.#text("problem-reference").textContent = words.reference;
-    }
+    this.#problem.show(problem && inWords(problem));
   }
 
   get #detectionsShown() {
@@ -161,7 +155,7 @@ export class Stage {
   #toggleDetections() {
     const shown = !this.#detectionsShown;
     this.#showDetections.setAttribute("aria-pressed", String(shown));
-    this.#compare.glideTo(shown ? 100 : 0);
+    this.#beforeAfter.glideTo(shown ? 100 : 0);
     void this.#detect();
   }
 
@@ -179,7 +173,7 @@ export class Stage {
       if (!signal.aborted) drawDetections(layer, detections);
     } catch (error) {
       if (signal.aborted) return;
-      const { headline: why, detail } = inWords(error instanceof Problem ? error : new Problem({ status: 0 }));
+      const { headline: why, detail } = inWords(Problem.of(error));
       this.#detectionsProblem.textContent = `${t("problem.detections")}: ${why}. ${detail}`;
       this.#detectionsProblem.hidden = false;
     }

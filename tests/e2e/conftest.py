@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import re
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -19,6 +22,17 @@ from playwright.async_api import Browser, FilePayload, Locator, Page, async_play
 CHROMIUM_ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update")
 TREATED_WITHIN_MS = 30_000  # on a busy machine; a picture takes well under a second on an idle one
 
+PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}
+MAKE_TRANSFER = """([name, type, content]) => {
+  const transfer = new DataTransfer();
+  const bytes = Uint8Array.from(atob(content), (character) => character.charCodeAt(0));
+  transfer.items.add(new File([bytes], name, { type }));
+  return transfer;
+}"""
+COPY_PICTURE = """async (content) => {
+  const bytes = Uint8Array.from(atob(content), (character) => character.charCodeAt(0));
+  await navigator.clipboard.write([new ClipboardItem({ "image/png": new Blob([bytes], { type: "image/png" }) })]);
+}"""
 MEDIA_TYPES = {"JPEG": "image/jpeg", "PNG": "image/png", "TIFF": "image/tiff"}
 
 
@@ -43,6 +57,19 @@ def empty_wall(name: str = "wall.png") -> FilePayload:
 def text_file(name: str = "notes.txt") -> FilePayload:
     """Not a picture."""
     return FilePayload(name=name, mimeType="text/plain", buffer=b"not a picture")
+
+
+async def drop(where: Locator, picture: FilePayload) -> None:
+    """Drops a file on an element."""
+    content = base64.b64encode(picture["buffer"]).decode()
+    transfer = await where.page.evaluate_handle(MAKE_TRANSFER, [picture["name"], picture["mimeType"], content])
+    for event in ("dragenter", "dragover", "drop"):
+        await where.dispatch_event(event, {"dataTransfer": transfer})
+
+
+async def copy(page: Page, picture: FilePayload) -> None:
+    """Copies a PNG to the clipboard; the page needs the permissions for it."""
+    await page.evaluate(COPY_PICTURE, base64.b64encode(picture["buffer"]).decode())
 
 
 @dataclass(kw_only=True)
@@ -94,7 +121,8 @@ class FacetPage:
 
     async def is_wider_than_its_window(self) -> bool:
         """Whether one would have to scroll sideways."""
-        return await self.page.evaluate("document.documentElement.scrollWidth > window.innerWidth")
+        wider: bool = await self.page.evaluate("document.documentElement.scrollWidth > window.innerWidth")
+        return wider
 
 
 OpenPage = Callable[..., Awaitable[FacetPage]]
@@ -112,9 +140,9 @@ async def browser() -> AsyncIterator[Browser]:
         await browser.close()
 
 
-@pytest.fixture
-async def open_page(browser: Browser, gateway_url: str) -> AsyncIterator[OpenPage]:
-    """Opens the page, with any options of a browser context, and holds it to the rules until the test ends."""
+@asynccontextmanager
+async def strict_pages(browser: Browser, gateway_url: str) -> AsyncIterator[OpenPage]:
+    """Opens pages, with any options of a browser context, and holds them to the rules until the end."""
     opened: list[FacetPage] = []
     complaints: list[str] = []
     foreign: list[str] = []
@@ -124,17 +152,16 @@ async def open_page(browser: Browser, gateway_url: str) -> AsyncIterator[OpenPag
         if parts.scheme != "blob" and parts.netloc != urlsplit(gateway_url).netloc:
             foreign.append(url)
 
-    async def open_one(**options: object) -> FacetPage:
-        context = await browser.new_context(
-            **{"locale": "en-US", "viewport": {"width": 1280, "height": 800}, **options}
-        )
+    async def open_one(view: str = "hide", **options: object) -> FacetPage:
+        settings: dict[str, Any] = {"locale": "en-US", "viewport": {"width": 1280, "height": 800}, **options}
+        context = await browser.new_context(**settings)
         page = await context.new_page()
         page.on("console", lambda message: complaints.append(message.text) if message.type != "log" else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("request", lambda request: note_request(request.url))
         # The browser hands file dialogs over only some time after the first listener: be early, or a quick one is lost.
         page.on("filechooser", lambda _chooser: None)
-        await page.goto(gateway_url)
+        await page.goto(f"{gateway_url}/#{view}")
         opened.append(FacetPage(page=page))
         return opened[-1]
 
@@ -143,6 +170,13 @@ async def open_page(browser: Browser, gateway_url: str) -> AsyncIterator[OpenPag
     unexpected = [text for text in complaints if not any(part in text for part in expected)]
     assert unexpected == []
     assert foreign == []
+
+
+@pytest.fixture
+async def open_page(browser: Browser, gateway_url: str) -> AsyncIterator[OpenPage]:
+    """Opens the page of the stack that most tests share: no embedder runs there."""
+    async with strict_pages(browser, gateway_url) as open_one:
+        yield open_one
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import zipfile
 
@@ -11,9 +10,12 @@ from PIL import Image
 from playwright.async_api import Locator, Page, expect
 
 from tests.e2e.conftest import (
+    PHONE,
     TREATED_WITHIN_MS,
     FacetPage,
     OpenPage,
+    copy,
+    drop,
     empty_wall,
     portrait,
     text_file,
@@ -21,17 +23,6 @@ from tests.e2e.conftest import (
 
 FACE = np.s_[80:160, 190:255]  # within the face of `portrait`
 BACKGROUND = np.s_[400:500, 0:100]
-PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}
-MAKE_TRANSFER = """([name, type, content]) => {
-  const transfer = new DataTransfer();
-  const bytes = Uint8Array.from(atob(content), (character) => character.charCodeAt(0));
-  transfer.items.add(new File([bytes], name, { type }));
-  return transfer;
-}"""
-COPY_PICTURE = """async (content) => {
-  const bytes = Uint8Array.from(atob(content), (character) => character.charCodeAt(0));
-  await navigator.clipboard.write([new ClipboardItem({ "image/png": new Blob([bytes], { type: "image/png" }) })]);
-}"""
 
 
 def mean_difference(before: bytes, after: bytes, where: tuple[slice, slice]) -> float:
@@ -51,10 +42,7 @@ async def tab_to(page: Page, target: Locator) -> None:
 
 async def test_dropped_picture_comes_back_without_its_face(facet: FacetPage) -> None:
     picture = portrait()
-    content = base64.b64encode(picture["buffer"]).decode()
-    transfer = await facet.page.evaluate_handle(MAKE_TRANSFER, [picture["name"], picture["mimeType"], content])
-    for event in ("dragenter", "dragover", "drop"):
-        await facet.page.dispatch_event("main", event, {"dataTransfer": transfer})
+    await drop(facet.page.locator("main"), picture)
 
     await facet.shows("1 face hidden")
     await expect(facet.page.locator("p[data-part=model]")).to_contain_text("@")
@@ -69,8 +57,7 @@ async def test_dropped_picture_comes_back_without_its_face(facet: FacetPage) -> 
 
 async def test_pasted_picture_is_treated(open_page: OpenPage) -> None:
     facet = await open_page(permissions=["clipboard-read", "clipboard-write"])
-    content = base64.b64encode(portrait(file_format="PNG")["buffer"]).decode()
-    await facet.page.evaluate(COPY_PICTURE, content)
+    await copy(facet.page, portrait(file_format="PNG"))
     await facet.page.keyboard.press("Control+V")
     await facet.shows("1 face hidden")
 
@@ -137,7 +124,7 @@ async def test_slider_uncovers_the_picture_before(facet: FacetPage) -> None:
     await facet.page.keyboard.press("Home")
     await expect(facet.slider).to_have_attribute("aria-valuetext", "0 % before")
 
-    box = await facet.page.locator(".compare").bounding_box()
+    box = await facet.page.locator(".before-after").bounding_box()
     assert box is not None
     await facet.page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     await expect(facet.slider).to_have_value("50")
@@ -148,8 +135,8 @@ async def test_changed_setting_is_applied_to_pictures_already_loaded(facet: Face
     await expect(facet.total).to_have_text("2 pictures · 2 faces hidden", timeout=TREATED_WITHIN_MS)
     _, mosaic = await facet.download("Download")
 
-    await facet.page.get_by_role("radio", name="Solid").click()
-    await expect(facet.total).to_contain_text("of 2 done")
+    async with facet.page.expect_response(lambda response: "style=solid" in response.url):
+        await facet.page.get_by_role("radio", name="Solid").click()
     await expect(facet.total).to_have_text("2 pictures · 2 faces hidden", timeout=TREATED_WITHIN_MS)
     _, solid = await facet.download("Download")
 
@@ -166,7 +153,7 @@ async def test_detections_are_drawn_where_the_face_is(facet: FacetPage) -> None:
     await expect(face).to_have_count(1, timeout=TREATED_WITHIN_MS)
     await expect(face).to_contain_text(" %")
     await expect(facet.slider).to_have_value("100")
-    frame, box = await facet.page.locator(".compare").bounding_box(), await face.bounding_box()
+    frame, box = await facet.page.locator(".before-after").bounding_box(), await face.bounding_box()
     assert frame is not None
     assert box is not None
     center = (box["x"] + box["width"] / 2 - frame["x"], box["y"] + box["height"] / 2 - frame["y"])
@@ -216,7 +203,7 @@ async def test_picture_the_browser_cannot_show_is_still_treated(facet: FacetPage
     picture = portrait("scan.tif", "TIFF")
     await facet.pick(picture)
     await facet.shows("1 face hidden")
-    await expect(facet.page.get_by_text("This browser cannot show this kind of picture.")).to_be_visible()
+    await expect(facet.page.get_by_text("This browser cannot show this kind of picture. It is treated")).to_be_visible()
 
     name, downloaded = await facet.download("Download")
     assert name == "scan-anonymized.tiff"

@@ -7,7 +7,7 @@ import { onLanguageChange, t } from "./i18n.js";
 const KEY_STEP = 2; // percent
 const NEAR_EDGE = 10; // percent: there a side is too narrow for its label
 
-export class CompareSlider {
+export class BeforeAfter {
   #root;
   #before;
   #after;
@@ -19,7 +19,7 @@ export class CompareSlider {
     this.#root = root;
     this.#before = new BlobImage(part(root, "before", HTMLImageElement));
     this.#after = new BlobImage(part(root, "after", HTMLImageElement));
-    this.#range = part(root, "compare-range", HTMLInputElement);
+    this.#range = part(root, "before-after-range", HTMLInputElement);
     this.#listenToKeys();
     this.#listenToPointer();
     for (const over of ["transitionend", "transitioncancel"]) {
@@ -47,8 +47,8 @@ export class CompareSlider {
 
   /** @param {string} name of the picture, for those who cannot see it */
   describe(name) {
-    this.#before.description = t("compare.altBefore", { name });
-    this.#after.description = t("compare.altAfter", { name });
+    this.#before.description = t("beforeAfter.altBefore", { name });
+    this.#after.description = t("beforeAfter.altAfter", { name });
   }
 
   /**
@@ -85,14 +85,10 @@ export class CompareSlider {
     this.#root.classList.toggle("shows-before", before && shown > NEAR_EDGE);
     this.#root.classList.toggle("shows-after", after && shown < 100 - NEAR_EDGE);
     this.#root.style.setProperty("--at", `${shown}%`);
-    const image = before ? this.#before : this.#after;
-    if (before || after) {
-      this.#root.style.setProperty("--ratio", String(image.aspectRatio));
-      this.#root.style.setProperty("--natural-width", `${image.naturalWidth}px`);
-    }
+    if (before || after) (before ? this.#before : this.#after).fit(this.#root);
     this.#range.disabled = !comparable;
     this.#range.value = String(shown);
-    this.#range.setAttribute("aria-valuetext", t("compare.value", { percent: Math.round(shown) }));
+    this.#range.setAttribute("aria-valuetext", t("beforeAfter.value", { percent: Math.round(shown) }));
   }
 
   /** @param {number} percent */
