@@ -77,13 +77,23 @@ class Pipeline:
             regions=[anonymizer_pb2.Region(box=face.box, landmarks=face.landmarks) for face in detection.faces],
             redaction=redaction,
         )
-        done = await self._tiers.anonymizer.call(self._tiers.anonymizer_stub.AnonymizeImage, request, deadline)
+        done = await self.hide(request, deadline)
         return AnonymizedPicture(
             content=done.image.content,
             media_type=done.media_type,
             hidden_faces=done.hidden_regions,
             model_id=detection.model_id,
         )
+
+    async def hide(
+        self, request: anonymizer_pb2.AnonymizeImageRequest, deadline: Deadline
+    ) -> anonymizer_pb2.AnonymizeImageResponse:
+        """A picture with the given regions hidden.
+
+        Raises:
+            FacetError: As the anonymizer answers.
+        """
+        return await self._tiers.anonymizer.call(self._tiers.anonymizer_stub.AnonymizeImage, request, deadline)
 
     async def embed(self, content: bytes, config: detector_pb2.DetectionConfig, deadline: Deadline) -> EmbeddedFaces:
         """The faces of a picture with their embeddings.

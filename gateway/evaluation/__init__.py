@@ -1,0 +1,1 @@
+"""How well a deployment finds and hides the faces of an owner's own labelled pictures."""
