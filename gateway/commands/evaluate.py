@@ -24,7 +24,7 @@ from gateway.settings import GatewaySettings
 from gateway.tiers import Tiers
 
 
-def evaluate(  # noqa: PLR0913  (a command has as many parameters as options)
+def evaluate(  # noqa: PLR0913, PLR0917  (a command has as many parameters as options)
     labels: Annotated[Path, typer.Argument(help="COCO's JSON or WIDER FACE's text.")],
     pictures: Annotated[Path, typer.Argument(help="The folder that the labels' file names are relative to.")],
     recall: Annotated[list[RecallName] | None, typer.Option(help="Repeat for several; default: all.")] = None,

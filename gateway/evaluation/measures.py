@@ -48,8 +48,8 @@ def precision_recall(pictures: Sequence[LabelledPicture], found: Sequence[Detect
     """Precision and recall over all thresholds.
 
     Each detection is matched with the labelled face it overlaps most, as WIDER FACE does: a second match of one face
-    is a false one, a match of a face that is not counted is neither. The area is that under the precision envelope (Everingham et al., "The Pascal Visual Object Classes Challenge: a
-    retrospective", IJCV 2015, section 2.2).
+    is a false one, a match of a face that is not counted is neither. The area is that under the precision envelope
+    (Everingham et al., "The Pascal Visual Object Classes Challenge: a retrospective", IJCV 2015, section 2.2).
     """
     confidences: list[float] = []
     hits: list[bool] = []
