@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
-TIERS  := detector,anonymizer,gateway
+TIERS  := detector,embedder,anonymizer,gateway,evaluation
 SOURCES := services gateway tests benchmarks setup.py
 
 # Installs Debian packages where this user may, and says what to do where not.
@@ -15,7 +15,7 @@ define apt_install
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help run models test check format lint types imports unit integration e2e bench protos system clean
+.PHONY: help run models test check format lint types imports unit integration e2e bench bench-embedder protos system clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,11 @@ e2e: $(VENV)/.dev models system ## Drive the page in a real browser
 bench: $(VENV)/.dev models system ## Measure: REST, gRPC and the same work in one process, side by side
 	@$(BIN)/python -m benchmarks.paths
 
+bench-embedder: $(VENV)/.dev models ## Measure: the embedder against other engines (installs them)
+	@$(PIP) onnx onnxruntime
+	@$(BIN)/python -m benchmarks.embedder_cpu
+	@$(BIN)/python -m benchmarks.embedder_load
+
 protos: $(VENV)/.run ## Generate the protobuf stubs
 	@$(PIP) --no-deps --editable .
 
@@ -70,11 +75,12 @@ $(VENV)/bin/python:
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { $(call apt_install,python3-venv); }
 	@$(PYTHON) -m venv $(VENV)
 
-# mediapipe comes without its dependencies: they would bring a second OpenCV into the same folder.
+# mediapipe comes without its dependencies, which would bring a second OpenCV into the same folder; openvino without its
+# telemetry.
 $(VENV)/.run: $(VENV)/bin/python pyproject.toml setup.py constraints.txt $(wildcard protos/facet/v1/*.proto)
 	@echo "Installing Facet into $(VENV) (a minute or two, once)"
 	@$(PIP) --editable '.[$(TIERS)]'
-	@$(PIP) --no-deps mediapipe
+	@$(PIP) --no-deps mediapipe openvino
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run

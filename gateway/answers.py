@@ -105,6 +105,7 @@ class CompareAnswer(BaseModel):
 
     similarity: float = Field(description="Cosine similarity, -1 to 1.")
     threshold: float = Field(description="At or above it the model's calibration counts two faces as one person.")
+    threshold_calibration: str = Field(description="On which data and at which false accept rate it was found.")
     same_person: bool
     model: str = Field(description="The embedding model.")
     faces: list[FaceAnswer] = Field(description="The face compared in image_a, then in image_b.")
@@ -115,6 +116,7 @@ class CompareAnswer(BaseModel):
         return cls(
             similarity=result.similarity,
             threshold=result.threshold,
+            threshold_calibration=result.threshold_calibration,
             same_person=result.same_person,
             model=result.model_id,
             faces=[FaceAnswer.of(face) for face in result.faces],

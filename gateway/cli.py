@@ -7,7 +7,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from gateway.commands import evaluate, models, up
+from gateway.commands import calibrate, evaluate, models, up
 from gateway.commands.output import say_error
 from services.chassis.errors import FacetError
 
@@ -35,6 +35,7 @@ app = typer.Typer(
 app.add_typer(models.app, name="models")
 app.command()(up.up)
 app.command()(evaluate.evaluate)
+app.command()(calibrate.calibrate)
 
 
 @app.callback()

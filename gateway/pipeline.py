@@ -10,6 +10,9 @@ from gateway.deadline import Deadline
 from gateway.tiers import Tiers
 from services.chassis.errors import InvalidRequest, NotReady
 
+FACES_A_CALL = 64
+"""A picture of a crowd is embedded in several calls, so that none is larger than the embedder's queue."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnonymizedPicture:
@@ -31,12 +34,23 @@ class EmbeddedFaces:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EmbeddedFace:
+    """One face, its embedding, and the model that made it."""
+
+    face: geometry_pb2.Face
+    embedding: embedder_pb2.Embedding
+    model_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
     """How alike the largest faces of two pictures are."""
 
     similarity: float
     """Cosine, -1 to 1."""
     threshold: float
+    threshold_calibration: str
+    """On which data and at which false accept rate the threshold was found, for people."""
     same_person: bool
     model_id: str
     faces: tuple[geometry_pb2.Face, geometry_pb2.Face]
@@ -104,13 +118,30 @@ class Pipeline:
         config.include_aligned = True
         detection = await self.detect(content, config, deadline)
         aligned = [face.aligned for face in detection.faces if face.HasField("aligned")]
-        answer = await self._embed(aligned, deadline)
-        remaining = iter(answer.embeddings)
+        embeddings, model_id = await self._embed(aligned, deadline)
+        remaining = iter(embeddings)
         return EmbeddedFaces(
             detection=detection,
             embeddings=[next(remaining) if face.HasField("aligned") else None for face in detection.faces],
-            model_id=answer.model_id,
+            model_id=model_id,
         )
+
+    async def embed_largest(
+        self, content: bytes, config: detector_pb2.DetectionConfig, deadline: Deadline
+    ) -> EmbeddedFace | None:
+        """The largest face of a picture and its embedding; None where no face is found.
+
+        Raises:
+            FacetError: As the detector or the embedder answers.
+        """
+        config.include_aligned = True
+        detection = await self.detect(content, config, deadline)
+        faces = [face for face in detection.faces if face.HasField("aligned")]
+        if not faces:
+            return None
+        largest = max(faces, key=lambda f: (f.box.x_max - f.box.x_min) * (f.box.y_max - f.box.y_min))
+        [embedding], model_id = await self._embed([largest.aligned], deadline)
+        return EmbeddedFace(face=largest, embedding=embedding, model_id=model_id)
 
     async def compare(
         self, content_a: bytes, content_b: bytes, config: detector_pb2.DetectionConfig, deadline: Deadline
@@ -118,30 +149,39 @@ class Pipeline:
         """Compares the largest face of each picture.
 
         Raises:
-            InvalidRequest: A picture shows no face.
-            NotReady: The embedding model has no calibrated threshold.
+            InvalidRequest: A picture shows no face; the message names which.
+            NotReady: The embedding model has no calibrated threshold, or is just being changed.
             FacetError: As the detector or the embedder answers.
         """
-        config.include_aligned = True
-        face_a = _largest_face(await self.detect(content_a, config, deadline), "image_a")
-        face_b = _largest_face(await self.detect(content_b, config, deadline), "image_b")
-        model = await self._tiers.embedder.call(
-            self._tiers.embedder_stub.GetModel, embedder_pb2.GetModelRequest(), deadline
-        )
+        model = await self._embedding_model(deadline)
         if not model.HasField("threshold"):
-            raise NotReady(f"{model.model_id} has no decision threshold: calibrate it and enter it in the manifest")
-        answer = await self._embed([face_a.aligned, face_b.aligned], deadline)
-        if answer.model_id != model.model_id:
+            raise NotReady(f"{model.model_id} has no decision threshold: `facet calibrate` finds one for the manifest")
+        a, b = [
+            await self._largest_of(content, field, config, deadline)
+            for content, field in ((content_a, "image_a"), (content_b, "image_b"))
+        ]
+        similarity = similarity_of(a, b)
+        if a.model_id != model.model_id:
             raise NotReady("the embedder is changing its model; try again shortly")
-        a, b = answer.embeddings
-        similarity = sum(x * y for x, y in zip(a.values, b.values, strict=True))
         return Comparison(
             similarity=similarity,
             threshold=model.threshold,
+            threshold_calibration=model.threshold_calibration,
             same_person=similarity >= model.threshold,
-            model_id=answer.model_id,
-            faces=(face_a, face_b),
+            model_id=model.model_id,
+            faces=(a.face, b.face),
         )
+
+    async def _largest_of(
+        self, content: bytes, field: str, config: detector_pb2.DetectionConfig, deadline: Deadline
+    ) -> EmbeddedFace:
+        try:
+            face = await self.embed_largest(content, config, deadline)
+        except InvalidRequest as error:  # the caller has sent two pictures: say which is meant
+            raise type(error)(f"{field}: {error}") from error
+        if face is None:
+            raise InvalidRequest(f"{field}: no face was found; send a picture that shows the face larger or sharper")
+        return face
 
     async def models(self, deadline: Deadline) -> Sequence[detector_pb2.ModelStatus]:
         """The detection models and their states.
@@ -155,19 +195,35 @@ class Pipeline:
         return answer.models
 
     async def _embed(
-        self, aligned: list[geometry_pb2.AlignedFace], deadline: Deadline
-    ) -> embedder_pb2.EmbedFacesResponse:
+        self, aligned: Sequence[geometry_pb2.AlignedFace], deadline: Deadline
+    ) -> tuple[list[embedder_pb2.Embedding], str]:
+        """The embeddings of aligned faces, however many, and the model that made them all."""
         if not aligned:  # nothing to embed, but the answer still names the model
-            model = await self._tiers.embedder.call(
-                self._tiers.embedder_stub.GetModel, embedder_pb2.GetModelRequest(), deadline
-            )
-            return embedder_pb2.EmbedFacesResponse(model_id=model.model_id)
-        request = embedder_pb2.EmbedFacesRequest(faces=aligned)
-        return await self._tiers.embedder.call(self._tiers.embedder_stub.EmbedFaces, request, deadline)
+            return [], (await self._embedding_model(deadline)).model_id
+        embeddings: list[embedder_pb2.Embedding] = []
+        models: set[str] = set()
+        for start in range(0, len(aligned), FACES_A_CALL):
+            request = embedder_pb2.EmbedFacesRequest(faces=aligned[start : start + FACES_A_CALL])
+            answer = await self._tiers.embedder.call(self._tiers.embedder_stub.EmbedFaces, request, deadline)
+            embeddings.extend(answer.embeddings)
+            models.add(answer.model_id)
+        if len(models) > 1:
+            raise NotReady("the embedder is changing its model; try again shortly")
+        return embeddings, models.pop()
+
+    async def _embedding_model(self, deadline: Deadline) -> embedder_pb2.GetModelResponse:
+        request = embedder_pb2.GetModelRequest()
+        return await self._tiers.embedder.call(self._tiers.embedder_stub.GetModel, request, deadline)
 
 
-def _largest_face(detection: detector_pb2.DetectFacesResponse, field: str) -> geometry_pb2.Face:
-    faces = [face for face in detection.faces if face.HasField("aligned")]
-    if not faces:
-        raise InvalidRequest(f"no face was found in {field}; send a picture that shows the face larger or sharper")
-    return max(faces, key=lambda f: (f.box.x_max - f.box.x_min) * (f.box.y_max - f.box.y_min))
+def similarity_of(a: EmbeddedFace, b: EmbeddedFace) -> float:
+    """The cosine similarity of two faces, -1 to 1.
+
+    Raises:
+        InvalidRequest: They were embedded by different models.
+    """
+    if a.model_id != b.model_id:
+        raise InvalidRequest(
+            f"embeddings of different models cannot be compared: {a.model_id} and {b.model_id}; embed both again"
+        )
+    return sum(x * y for x, y in zip(a.embedding.values, b.embedding.values, strict=True))

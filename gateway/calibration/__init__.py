@@ -1,0 +1,1 @@
+"""From pictures of known people to a decision threshold."""

@@ -1,0 +1,13 @@
+"""Starts the embedder: `python -m services.embedder`."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from services.chassis.server import run
+from services.embedder.settings import EmbedderSettings
+from services.embedder.tier import EmbedderTier
+
+if __name__ == "__main__":
+    settings = EmbedderSettings()
+    run("embedder", settings, partial(EmbedderTier, settings))
