@@ -9,7 +9,8 @@ from services.chassis.errors import InvalidRequest, NotReady
 from services.chassis.models.manifest import ModelEntry
 from services.chassis.models.store import ModelState, ModelStore
 from services.detector.blazeface import BlazeFace
-from services.detector.search import BlazeFaceSearch, FaceSearch
+from services.detector.blazeface_search import BlazeFaceSearch
+from services.detector.search import FaceSearch
 
 TIER = "detector"
 _QUOTED_CHARACTERS = 64  # of what a caller sent: a status travels in headers, which have little room

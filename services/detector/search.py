@@ -1,21 +1,12 @@
-"""Where in a picture to look for faces: the whole, overlapping tiles at higher resolution, mirrored."""
+"""How hard to look for faces, and the seam that every way of looking stands behind."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Protocol
 
-import numpy as np
-
-from services.chassis.geometry import LandmarkType, Point, RgbImage
 from services.chassis.picture import Picture
-from services.detector.faces import Face, FaceDetector
-from services.detector.merging import without_doubles
-
-TILE_OVERLAP = 0.25
-"""Share of a tile that its neighbour also covers: a face up to a quarter of a tile is whole in one of them."""
+from services.detector.faces import Face
 
 
 class Recall(Enum):
@@ -43,97 +34,3 @@ class FaceSearch(Protocol):
             InvalidPicture: The content is damaged.
         """
         ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pass:
-    """One look at the whole picture."""
-
-    long_side_px: int
-    """The picture is shrunk to this longer side; a smaller one is taken as it is."""
-    min_confidence: float
-    tiles_a_side: int = 1
-    mirrored: bool = False
-
-
-WHOLE_PX = 640
-TILED_PX = 1024
-
-# BlazeFace looks at 192 x 192 pixels (short range 128 x 128), whatever it is given: a small face is found only where
-# a tile makes it large. Tiles raise more false alarms than the whole does, so they have to be surer of theirs.
-BLAZEFACE_PASSES = {
-    Recall.FAST: (Pass(long_side_px=WHOLE_PX, min_confidence=0.4),),
-    Recall.BALANCED: (
-        Pass(long_side_px=WHOLE_PX, min_confidence=0.4),
-        Pass(long_side_px=TILED_PX, min_confidence=0.5, tiles_a_side=2),
-    ),
-    Recall.MAX: (
-        Pass(long_side_px=WHOLE_PX, min_confidence=0.3),
-        Pass(long_side_px=WHOLE_PX, min_confidence=0.3, mirrored=True),
-        Pass(long_side_px=TILED_PX, min_confidence=0.4, tiles_a_side=2),
-        Pass(long_side_px=TILED_PX, min_confidence=0.4, tiles_a_side=3),
-    ),
-}
-
-
-class BlazeFaceSearch:
-    """A fixed list of passes for each recall, doubles removed."""
-
-    def __init__(self, detector: FaceDetector) -> None:
-        self._detector = detector
-        self.model_id = detector.model_id
-
-    def search(self, picture: Picture, *, recall: Recall, min_confidence: float | None) -> list[Face]:
-        """The faces in pixels of the upright picture, in descending confidence."""
-        passes = BLAZEFACE_PASSES[recall]
-        scaled = {side: picture.rgb(long_side_px=side) for side in {p.long_side_px for p in passes}}
-        found: list[Face] = []
-        for look in passes:
-            pixels = scaled[look.long_side_px]
-            scale_x, scale_y = picture.width_px / pixels.shape[1], picture.height_px / pixels.shape[0]
-            threshold = look.min_confidence if min_confidence is None else min_confidence
-            for left, top, tile in tiles(pixels, look.tiles_a_side):
-                faces = self._faces(tile, threshold, mirrored=look.mirrored)
-                found.extend(face.moved(dx=left, dy=top, scale_x=scale_x, scale_y=scale_y) for face in faces)
-        return without_doubles(found)
-
-    def _faces(self, tile: RgbImage, min_confidence: float, *, mirrored: bool) -> list[Face]:
-        if not mirrored:
-            return self._detector.detect([tile], min_confidence=min_confidence)[0]
-        [faces] = self._detector.detect([np.ascontiguousarray(tile[:, ::-1])], min_confidence=min_confidence)
-        return [mirror(face, width_px=tile.shape[1]) for face in faces]
-
-
-def tiles(pixels: RgbImage, a_side: int) -> Iterator[tuple[int, int, RgbImage]]:
-    """Yields `a_side` x `a_side` overlapping tiles as (left, top, view); together they cover the picture."""
-    height, width = pixels.shape[:2]
-    for top, bottom in _spans(height, a_side):
-        for left, right in _spans(width, a_side):
-            yield left, top, pixels[top:bottom, left:right]
-
-
-def _spans(length: int, count: int) -> list[tuple[int, int]]:
-    tile = length / (count - (count - 1) * TILE_OVERLAP)
-    starts = [tile * (1 - TILE_OVERLAP) * i for i in range(count)]
-    return [(int(start), min(length, int(np.ceil(start + tile)))) for start in starts]
-
-
-_MIRRORED_TYPE = {
-    LandmarkType.LEFT_EYE: LandmarkType.RIGHT_EYE,
-    LandmarkType.RIGHT_EYE: LandmarkType.LEFT_EYE,
-    LandmarkType.MOUTH_LEFT: LandmarkType.MOUTH_RIGHT,
-    LandmarkType.MOUTH_RIGHT: LandmarkType.MOUTH_LEFT,
-    LandmarkType.LEFT_EAR: LandmarkType.RIGHT_EAR,
-    LandmarkType.RIGHT_EAR: LandmarkType.LEFT_EAR,
-}
-
-
-def mirror(face: Face, *, width_px: int) -> Face:
-    """The face of a mirrored picture as it stands in the unmirrored one of the same width."""
-    moved = face.moved(dx=-width_px, dy=0, scale_x=-1, scale_y=1)
-    box = moved.box
-    return Face(
-        box=type(box)(x_min=box.x_max, y_min=box.y_min, x_max=box.x_min, y_max=box.y_max),
-        confidence=face.confidence,
-        landmarks={_MIRRORED_TYPE.get(kind, kind): Point(p.x, p.y) for kind, p in moved.landmarks.items()},
-    )

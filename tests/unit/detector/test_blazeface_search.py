@@ -13,9 +13,10 @@ from PIL import Image
 from services.chassis.geometry import Box, LandmarkType, Point, RgbImage
 from services.chassis.picture import Picture, open_picture
 from services.chassis.settings import SharedSettings
+from services.detector.blazeface_search import TILE_OVERLAP, BlazeFaceSearch, mirror, tiles
 from services.detector.faces import Face
 from services.detector.merging import without_doubles
-from services.detector.search import TILE_OVERLAP, BlazeFaceSearch, Recall, mirror, tiles
+from services.detector.search import Recall
 
 
 def _face(x: float, y: float, side: float, confidence: float = 0.9) -> Face:
