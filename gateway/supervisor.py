@@ -39,6 +39,7 @@ class Part:
 
 TIERS = (
     Part(name="detector", module="services.detector"),
+    Part(name="embedder", module="services.embedder"),
     Part(name="anonymizer", module="services.anonymizer"),
 )
 GATEWAY = Part(name="gateway", module="gateway")

@@ -10,6 +10,8 @@ import pytest
 from PIL import Image
 from skimage import data
 
+from services.chassis.models.store import ModelState, ModelStore
+from services.chassis.settings import ModelSettings
 from tests.support.processes import REPOSITORY, Stack
 
 
@@ -42,6 +44,23 @@ def stack() -> Iterator[Stack]:
     running = Stack()
     yield running
     running.stop()
+
+
+@pytest.fixture(scope="session")
+def identity_stack() -> Iterator[Stack]:
+    """One stack with an embedder on the published light weights, for all tests that do not stop a part of it."""
+    for name in ("retinaface-mobilenet025", "mobilefacenet"):
+        if ModelStore(ModelSettings()).state(name) is not ModelState.INSTALLED:
+            pytest.skip(f"needs the weights of {name}: run `facet models pull {name}`")
+    running = Stack(embedder=True, FACET_EMBEDDER_MODEL="mobilefacenet")
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="session")
+def compare_gateway_url(identity_stack: Stack) -> str:
+    """The address of a page and REST calls with an embedder behind them."""
+    return identity_stack.gateway.url
 
 
 @pytest.fixture(scope="session")

@@ -141,9 +141,9 @@ def start(tier: str, prefix: tuple[str, ...] = (), /, **settings: str) -> Runnin
 
 
 class Stack:
-    """A detector, an anonymizer and the gateway in front of them."""
+    """A detector, an anonymizer, an embedder where asked for, and the gateway in front of them."""
 
-    def __init__(self, prefix: tuple[str, ...] = (), /, **settings: str) -> None:
+    def __init__(self, prefix: tuple[str, ...] = (), /, *, embedder: bool = False, **settings: str) -> None:
         """Starts all, each under the command `prefix`, and waits until they are ready.
 
         Keyword arguments are settings of every process.
@@ -153,7 +153,8 @@ class Stack:
         try:
             self.detector = self._start("detector", **settings)
             self.anonymizer = self._start("anonymizer", **settings)
-            for tier in (self.detector, self.anonymizer):
+            self.embedder = self._start("embedder", **settings) if embedder else None
+            for tier in tuple(self.started):
                 tier.wait_ready()
             self.gateway = self._start("gateway", **self.targets(), **settings)
         except BaseException:
@@ -161,11 +162,11 @@ class Stack:
             raise
 
     def targets(self) -> dict[str, str]:
-        """The gateway's settings that point at these tiers; nothing listens where the embedder would be."""
+        """The gateway's settings that point at these tiers; nothing listens where a missing embedder would be."""
         return {
             "FACET_DETECTOR_TARGET": self.detector.target,
             "FACET_ANONYMIZER_TARGET": self.anonymizer.target,
-            "FACET_EMBEDDER_TARGET": "127.0.0.1:1",
+            "FACET_EMBEDDER_TARGET": self.embedder.target if self.embedder else "127.0.0.1:1",
         }
 
     def _start(self, tier: str, **settings: str) -> RunningTier:
