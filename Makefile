@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
-TIERS  := detector,embedder,anonymizer,gateway,evaluation
+TIERS  := detector,retinaface,embedder,anonymizer,gateway,evaluation
 SOURCES := services gateway tests benchmarks setup.py
 
 # Installs Debian packages where this user may, and says what to do where not.

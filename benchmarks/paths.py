@@ -32,7 +32,7 @@ from services.chassis.models.store import ModelStore
 from services.chassis.processors import available_processors
 from services.chassis.settings import ModelSettings, SharedSettings
 from services.detector.detection import DetectionConfig, detect
-from services.detector.models import DetectorModels
+from services.detector.models import DetectorModels, DetectorOptions
 from tests.support.processes import Stack
 
 CLIENTS = (1, 4, 16, 32)
@@ -62,7 +62,7 @@ def twelve_megapixels() -> bytes:
 
 def in_process(content: bytes) -> tuple[Work, Callable[[], None]]:
     """The tiers' own domain code, on a pool of as many workers as a tier has."""
-    models = DetectorModels(ModelStore(ModelSettings()), default="")
+    models = DetectorModels(ModelStore(ModelSettings()), DetectorOptions())
     limits = SharedSettings().picture_limits
     pool = ThreadPoolExecutor(available_processors())
 

@@ -6,8 +6,9 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from facet.v1 import detector_pb2, geometry_pb2
+from facet.v1 import detector_pb2, embedder_pb2, geometry_pb2
 from gateway.pipeline import Comparison, EmbeddedFaces
+from services.chassis.errors import NotReady
 
 _LANDMARK_NAMES = {
     value: name.removeprefix("LANDMARK_TYPE_").lower() for name, value in geometry_pb2.LandmarkType.items()
@@ -50,6 +51,7 @@ class DetectAnswer(BaseModel):
     width: int = Field(description="Of the upright picture, pixels.")
     height: int = Field(description="Of the upright picture, pixels.")
     model: str = Field(description="name@first 12 hex digits of the weights' sha256.")
+    notice: str = Field(description="What to know of this answer, for people; empty where there is nothing to say.")
     faces: list[FaceAnswer]
 
     @classmethod
@@ -59,6 +61,7 @@ class DetectAnswer(BaseModel):
             width=message.width_px,
             height=message.height_px,
             model=message.model_id,
+            notice=message.notice,
             faces=[FaceAnswer.of(face) for face in message.faces],
         )
 
@@ -150,6 +153,35 @@ class ModelAnswer(BaseModel):
     serving: bool
     is_default: bool
     detail: str = Field(description="Why it is not served and what to do; empty when served.")
+
+    @classmethod
+    def of_detector(cls, status: detector_pb2.ModelStatus) -> Self:
+        """From the detector's message."""
+        return cls(
+            name=status.name,
+            tier="detector",
+            model_id=status.model_id,
+            license=status.license,
+            sha256=status.sha256,
+            serving=status.serving,
+            is_default=status.is_default,
+            detail=status.detail,
+        )
+
+    @classmethod
+    def of_embedder(cls, answer: embedder_pb2.GetModelResponse | NotReady) -> Self:
+        """From the embedder's message, or why there is none."""
+        serving = not isinstance(answer, NotReady)
+        return cls(
+            name="" if isinstance(answer, NotReady) else answer.model_id.partition("@")[0],
+            tier="embedder",
+            model_id="" if isinstance(answer, NotReady) else answer.model_id,
+            license="" if isinstance(answer, NotReady) else answer.license,
+            sha256="" if isinstance(answer, NotReady) else answer.sha256,
+            serving=serving,
+            is_default=serving,
+            detail=str(answer) if isinstance(answer, NotReady) else "",
+        )
 
 
 class ModelsAnswer(BaseModel):

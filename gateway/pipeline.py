@@ -22,6 +22,8 @@ class AnonymizedPicture:
     media_type: str
     hidden_faces: int
     model_id: str
+    notice: str
+    """What to know of this answer, for people; empty where there is nothing to say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +99,7 @@ class Pipeline:
             media_type=done.media_type,
             hidden_faces=done.hidden_regions,
             model_id=detection.model_id,
+            notice=detection.notice,
         )
 
     async def hide(
@@ -153,7 +156,7 @@ class Pipeline:
             NotReady: The embedding model has no calibrated threshold, or is just being changed.
             FacetError: As the detector or the embedder answers.
         """
-        model = await self._embedding_model(deadline)
+        model = await self.embedding_model(deadline)
         if not model.HasField("threshold"):
             raise NotReady(f"{model.model_id} has no decision threshold: `facet calibrate` finds one for the manifest")
         a, b = [
@@ -183,7 +186,7 @@ class Pipeline:
             raise InvalidRequest(f"{field}: no face was found; send a picture that shows the face larger or sharper")
         return face
 
-    async def models(self, deadline: Deadline) -> Sequence[detector_pb2.ModelStatus]:
+    async def detection_models(self, deadline: Deadline) -> Sequence[detector_pb2.ModelStatus]:
         """The detection models and their states.
 
         Raises:
@@ -194,12 +197,21 @@ class Pipeline:
         )
         return answer.models
 
+    async def embedding_model(self, deadline: Deadline) -> embedder_pb2.GetModelResponse:
+        """The model that embeds.
+
+        Raises:
+            FacetError: As the embedder answers.
+        """
+        request = embedder_pb2.GetModelRequest()
+        return await self._tiers.embedder.call(self._tiers.embedder_stub.GetModel, request, deadline)
+
     async def _embed(
         self, aligned: Sequence[geometry_pb2.AlignedFace], deadline: Deadline
     ) -> tuple[list[embedder_pb2.Embedding], str]:
         """The embeddings of aligned faces, however many, and the model that made them all."""
         if not aligned:  # nothing to embed, but the answer still names the model
-            return [], (await self._embedding_model(deadline)).model_id
+            return [], (await self.embedding_model(deadline)).model_id
         embeddings: list[embedder_pb2.Embedding] = []
         models: set[str] = set()
         for start in range(0, len(aligned), FACES_A_CALL):
@@ -210,10 +222,6 @@ class Pipeline:
         if len(models) > 1:
             raise NotReady("the embedder is changing its model; try again shortly")
         return embeddings, models.pop()
-
-    async def _embedding_model(self, deadline: Deadline) -> embedder_pb2.GetModelResponse:
-        request = embedder_pb2.GetModelRequest()
-        return await self._tiers.embedder.call(self._tiers.embedder_stub.GetModel, request, deadline)
 
 
 def similarity_of(a: EmbeddedFace, b: EmbeddedFace) -> float:

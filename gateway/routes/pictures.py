@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Coroutine
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
+from facet.v1.embedder_pb2 import GetModelResponse
 from gateway import problems
 from gateway.answers import CompareAnswer, DetectAnswer, EmbedAnswer, ModelAnswer, ModelsAnswer
 from gateway.clients import while_connected
@@ -14,6 +17,7 @@ from gateway.parameters import AnonymizationParameters, DetectionParameters
 from gateway.pipeline import Pipeline
 from gateway.settings import GatewaySettings
 from gateway.uploads import read_picture, read_pictures
+from services.chassis.errors import NotReady
 from services.chassis.picture_format import PictureFormat
 
 _PICTURE_TYPES = {f.media_type: {"schema": {"type": "string", "format": "binary"}} for f in PictureFormat}
@@ -34,6 +38,7 @@ _ANONYMIZED: dict[int | str, dict[str, Any]] = {
         "headers": {
             "X-Facet-Faces": {"description": "How many faces were hidden.", "schema": {"type": "integer"}},
             "X-Facet-Model": {"description": "The detection model that answered.", "schema": {"type": "string"}},
+            "X-Facet-Notice": {"description": "What to know of it, if anything.", "schema": {"type": "string"}},
         },
     }
 }
@@ -65,6 +70,8 @@ def picture_routes(pipeline: Pipeline, settings: GatewaySettings) -> APIRouter:
         )
         done = await while_connected(request, work)
         headers = {"X-Facet-Faces": str(done.hidden_faces), "X-Facet-Model": done.model_id}
+        if done.notice:
+            headers["X-Facet-Notice"] = done.notice
         return Response(done.content, media_type=done.media_type, headers=headers)
 
     @router.post("/embed", openapi_extra=_ONE_PICTURE)
@@ -83,22 +90,18 @@ def picture_routes(pipeline: Pipeline, settings: GatewaySettings) -> APIRouter:
 
     @router.get("/models")
     async def models() -> ModelsAnswer:
-        """Lists the models that the tiers know."""
-        statuses = await pipeline.models(Deadline(settings.deadline_s))
-        return ModelsAnswer(
-            models=[
-                ModelAnswer(
-                    name=status.name,
-                    tier="detector",
-                    model_id=status.model_id,
-                    license=status.license,
-                    sha256=status.sha256,
-                    serving=status.serving,
-                    is_default=status.is_default,
-                    detail=status.detail,
-                )
-                for status in statuses
-            ]
+        """Lists the models that the tiers know: which are served, and what to do about the others."""
+        deadline = Deadline(settings.deadline_s)
+        detection, embedding = await asyncio.gather(
+            pipeline.detection_models(deadline), _unless_down(pipeline.embedding_model(deadline))
         )
+        return ModelsAnswer(models=[*map(ModelAnswer.of_detector, detection), ModelAnswer.of_embedder(embedding)])
 
     return router
+
+
+async def _unless_down(asked: Coroutine[Any, Any, GetModelResponse]) -> GetModelResponse | NotReady:
+    try:
+        return await asked
+    except NotReady as error:
+        return error

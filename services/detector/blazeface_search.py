@@ -48,12 +48,22 @@ BLAZEFACE_PASSES = {
 }
 
 
+NOTICE = (
+    "BlazeFace alone answered, which misses most faces under 30 pixels: it does not protect a crowd. "
+    "Install RetinaFace: `facet models pull retinaface-mobilenet025`."
+)
+
+
 class BlazeFaceSearch:
     """A fixed list of passes for each recall, doubles removed."""
 
     def __init__(self, detector: FaceDetector) -> None:
         self._detector = detector
-        self.model_id = detector.model_id
+        self.notice = NOTICE
+
+    def model_id(self, recall: Recall) -> str:  # noqa: ARG002  (one model answers all)
+        """The model that answers."""
+        return self._detector.model_id
 
     def search(self, picture: Picture, *, recall: Recall, min_confidence: float | None) -> list[Face]:
         """The faces in pixels of the upright picture, in descending confidence."""

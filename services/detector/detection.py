@@ -55,6 +55,8 @@ class Detection:
     aligned: list[AlignedFace | None]
     """One a face where crops were asked for, else empty."""
     model_id: str
+    notice: str
+    """What an owner should know of this answer; empty where there is nothing to say."""
 
 
 def detect(content: bytes, config: DetectionConfig, *, models: DetectorModels, limits: PictureLimits) -> Detection:
@@ -75,7 +77,8 @@ def detect(content: bytes, config: DetectionConfig, *, models: DetectorModels, l
         height_px=picture.height_px,
         faces=faces,
         aligned=_aligned(picture, faces) if config.include_aligned else [],
-        model_id=search.model_id,
+        model_id=search.model_id(config.recall),
+        notice=search.notice,
     )
 
 

@@ -2,55 +2,106 @@
 
 from __future__ import annotations
 
+import importlib.util
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 from services.chassis.errors import InvalidRequest, NotReady
-from services.chassis.models.manifest import ModelEntry
-from services.chassis.models.store import ModelState, ModelStore
+from services.chassis.models.manifest import model_id
+from services.chassis.models.store import ModelStore, sha256_of
 from services.detector.blazeface import BlazeFace
 from services.detector.blazeface_search import BlazeFaceSearch
+from services.detector.faces import FaceDetector
 from services.detector.search import FaceSearch
 
 TIER = "detector"
+BEST_RECALL_FIRST = ("retinaface-resnet50", "retinaface-mobilenet025", "blazeface-full", "blazeface-short")
+COMPANION = "blazeface-full"
+"""Also asked with maximal recall, where it is installed: it finds some faces, mostly large and turned, of its own."""
+_RETINAFACE = "retinaface"
 _QUOTED_CHARACTERS = 64  # of what a caller sent: a status travels in headers, which have little room
-BEST_RECALL_FIRST = ("blazeface-full", "blazeface-short")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetectorOptions:
+    """Which models answer, and how much they may search."""
+
+    default: str = ""
+    """Name of the model that answers where a request names none; empty = the best recall among those installed."""
+    weights: Path | None = None
+    """A RetinaFace checkpoint of the owner's, under its file's name; the default then, unless another is named."""
+    max_search_pixels: int = 80_000_000
+    """Pixels given to RetinaFace for one picture, all passes together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelStatus:
-    """One model of the manifest and whether requests that name it are served."""
+    """One model and whether requests that name it are served."""
 
-    entry: ModelEntry
+    name: str
+    model_id: str
+    license: str
+    sha256: str
     serving: bool
     is_default: bool
     detail: str
     """Why it is not served and what to do; empty when served."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Known:
+    """A model that could be served."""
+
+    name: str
+    model_id: str
+    license: str
+    sha256: str
+    is_retinaface: bool
+    require: Callable[[], Path]
+    """The checked weights, or NotReady."""
+
+    def check(self) -> None:
+        """Whether it could be loaded now.
+
+        Raises:
+            NotReady: Something is missing; the message says what to do.
+        """
+        self.require()
+        if self.is_retinaface and importlib.util.find_spec("torch") is None:
+            raise NotReady(f"{self.name} needs torch, which this installation lacks: pip install 'facet[retinaface]'")
+
+
 class DetectorModels:
     """Loads models on demand, once each. Weights installed later are found without a restart."""
 
-    def __init__(self, store: ModelStore, *, default: str) -> None:
-        """`default` is a model's name, or empty for the one with the best recall among those installed."""
+    def __init__(self, store: ModelStore, options: DetectorOptions) -> None:
+        """Loads nothing yet.
+
+        Raises:
+            NotReady: The owner's weights cannot be read.
+        """
         self._store = store
-        self._default = default
+        self._options = options
+        self._own = None if options.weights is None else _own(options.weights)
         self._lock = threading.Lock()
-        self._loaded: dict[str, BlazeFace] = {}
+        self._loaded: dict[str, FaceDetector] = {}
+        self._searches: dict[str, FaceSearch] = {}
 
     def search(self, name: str) -> FaceSearch:
         """The search of the model of that name, or of the default model where the name is empty.
 
         Raises:
             InvalidRequest: There is no such model.
-            NotReady: Its weights are absent or wrong; the message says what to do.
+            NotReady: Its weights are absent or wrong, or what runs it is; the message says what to do.
         """
         name = name or self.default()
         with self._lock:
-            if name not in self._loaded:
-                entry = self._entry(name)
-                self._loaded[name] = BlazeFace(name, entry.model_id, self._store.require(name))
-            return BlazeFaceSearch(self._loaded[name])
+            if name not in self._searches:
+                self._searches[name] = self._open(self._named(name))
+            return self._searches[name]
 
     def default(self) -> str:
         """The model that answers where a request names none.
@@ -58,40 +109,103 @@ class DetectorModels:
         Raises:
             NotReady: None is installed.
         """
-        if self._default:
-            return self._default
+        if self._options.default:
+            return self._options.default
+        if self._own is not None:
+            return self._own.name
         for name in BEST_RECALL_FIRST:
-            if name in self._loaded or self._store.state(name) is ModelState.INSTALLED:
+            if name in self._searches or not _why_not(self._named(name)):
                 return name
-        raise NotReady(f"no detection model is installed: run `facet models pull {BEST_RECALL_FIRST[0]}`")
+        raise NotReady(f"no detection model is installed: run `facet models pull {COMPANION}`")
 
     def statuses(self) -> list[ModelStatus]:
-        """Every detection model of the manifest."""
+        """Every model that could be served."""
         try:
             default = self.default()
         except NotReady:
             default = ""
-        return [self._status(entry, default) for entry in self._store.entries() if entry.tier == TIER]
+        return [
+            ModelStatus(
+                name=known.name,
+                model_id=known.model_id,
+                license=known.license,
+                sha256=known.sha256,
+                serving=not detail,
+                is_default=known.name == default,
+                detail=detail,
+            )
+            for known in self._known()
+            for detail in ["" if known.name in self._searches else _why_not(known)]
+        ]
 
     def close(self) -> None:
         """Frees what was loaded."""
         with self._lock:
+            self._searches.clear()
             while self._loaded:
                 self._loaded.popitem()[1].close()
 
-    def _entry(self, name: str) -> ModelEntry:
-        known = [entry.name for entry in self._store.entries() if entry.tier == TIER]
+    def _known(self) -> list[_Known]:
+        entries = [entry for entry in self._store.entries() if entry.tier == TIER]
+        listed = [
+            _Known(
+                name=entry.name,
+                model_id=entry.model_id,
+                license=entry.license,
+                sha256=entry.sha256,
+                is_retinaface=entry.architecture.startswith(_RETINAFACE),
+                require=partial(self._store.require, entry.name),
+            )
+            for entry in entries
+        ]
+        return listed if self._own is None else [self._own, *listed]
+
+    def _named(self, name: str) -> _Known:
+        known = {model.name: model for model in self._known()}
         if name not in known:
             raise InvalidRequest(
                 f"there is no detection model {name[:_QUOTED_CHARACTERS]!r}; known: {', '.join(known)}"
             )
-        return self._store.entry(name)
+        return known[name]
 
-    def _status(self, entry: ModelEntry, default: str) -> ModelStatus:
-        detail = ""
-        if entry.name not in self._loaded:
-            try:
-                self._store.require(entry.name)
-            except NotReady as error:
-                detail = str(error)
-        return ModelStatus(entry=entry, serving=not detail, is_default=entry.name == default, detail=detail)
+    def _open(self, known: _Known) -> FaceSearch:
+        known.check()
+        if not known.is_retinaface:
+            return BlazeFaceSearch(self._blazeface(known))
+        # Imported here: torch takes seconds, and an image without it serves BlazeFace all the same.
+        from services.detector.retinaface.detector import RetinaFace  # noqa: PLC0415
+        from services.detector.retinaface.search import RetinaFaceSearch  # noqa: PLC0415
+
+        companion = self._named(COMPANION)
+        model = RetinaFace(known.name, known.model_id, known.require())
+        self._loaded[known.name] = model
+        return RetinaFaceSearch(
+            model,
+            max_pixels=self._options.max_search_pixels,
+            companion=None if _why_not(companion) else BlazeFaceSearch(self._blazeface(companion)),
+        )
+
+    def _blazeface(self, known: _Known) -> FaceDetector:
+        if known.name not in self._loaded:
+            self._loaded[known.name] = BlazeFace(known.name, known.model_id, known.require())
+        return self._loaded[known.name]
+
+
+def _own(weights: Path) -> _Known:
+    sha256 = sha256_of(weights)
+    return _Known(
+        name=weights.stem,
+        model_id=model_id(weights.stem, sha256),
+        license="",
+        sha256=sha256,
+        is_retinaface=True,
+        require=lambda: weights,
+    )
+
+
+def _why_not(known: _Known) -> str:
+    try:
+        known.check()
+    except NotReady as error:
+        return str(error)
+    return ""

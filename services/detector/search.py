@@ -20,7 +20,12 @@ class Recall(Enum):
 class FaceSearch(Protocol):
     """Finds the faces of a picture with one or more models."""
 
-    model_id: str
+    notice: str
+    """What an owner should know of every answer; empty where there is nothing to say."""
+
+    def model_id(self, recall: Recall) -> str:
+        """The model that answers, or several joined by "+"."""
+        ...
 
     def search(self, picture: Picture, *, recall: Recall, min_confidence: float | None) -> list[Face]:
         """The faces in pixels of the upright picture, in descending confidence.

@@ -74,10 +74,10 @@ class DetectorServicer(detector_pb2_grpc.DetectorServiceServicer):
         return pb.ListModelsResponse(
             models=[
                 pb.ModelStatus(
-                    name=status.entry.name,
-                    model_id=status.entry.model_id if status.serving else "",
-                    license=status.entry.license,
-                    sha256=status.entry.sha256,
+                    name=status.name,
+                    model_id=status.model_id if status.serving else "",
+                    license=status.license,
+                    sha256=status.sha256,
                     serving=status.serving,
                     is_default=status.is_default,
                     detail=status.detail,
@@ -115,6 +115,7 @@ def _response(detection: Detection) -> pb.DetectFacesResponse:
         height_px=detection.height_px,
         faces=[_face(face, crop) for face, crop in zip(detection.faces, aligned, strict=True)],
         model_id=detection.model_id,
+        notice=detection.notice,
     )
 
 

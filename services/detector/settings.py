@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pathlib import Path
+
+from pydantic import Field, PositiveInt
 from pydantic_settings import SettingsConfigDict
 
 from services.chassis.settings import ModelSettings, TierSettings
+from services.detector.models import DetectorOptions
 
 
 class DetectorSettings(TierSettings):
@@ -17,4 +20,13 @@ class DetectorSettings(TierSettings):
     metrics_port: int = Field(9101, ge=0, le=65535)
     model: str = ""
     """Default model; empty = the one with the best recall among those installed."""
+    weights: Path | None = None
+    """A RetinaFace checkpoint of the owner's; it is the default model then, unless `model` names another."""
+    max_search_pixels: PositiveInt = 80_000_000
+    """Pixels given to RetinaFace for one picture, all passes together: bounds time, and how small a face is found."""
     models: ModelSettings = Field(default_factory=ModelSettings)
+
+    @property
+    def options(self) -> DetectorOptions:
+        """Which models answer, and how much they may search."""
+        return DetectorOptions(default=self.model, weights=self.weights, max_search_pixels=self.max_search_pixels)

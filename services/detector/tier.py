@@ -26,7 +26,7 @@ class DetectorTier:
 
     def __init__(self, settings: DetectorSettings, metrics: TierMetrics) -> None:
         cv2.setNumThreads(1)  # pictures are worked on side by side: a second level of threads only makes them wait
-        self._models = DetectorModels(ModelStore(settings.models), default=settings.model)
+        self._models = DetectorModels(ModelStore(settings.models), settings.options)
         self._pool = WorkerPool(workers=settings.workers, queue_size=settings.queue_size, metrics=metrics)
         self._metrics = metrics
         self._limits = settings.shared.picture_limits

@@ -18,6 +18,7 @@ class Model:
     """A checked weights file and what is known about it."""
 
     model_id: str
+    sha256: str
     path: Path
     threshold: Threshold | None
     license: str
@@ -41,15 +42,19 @@ def choose_model(store: ModelStore, *, name: str, weights: Path | None) -> Model
     if entry.tier != TIER:
         raise NotReady(f"FACET_EMBEDDER_MODEL: {entry.name} is a model of the {entry.tier}")
     path = store.require(entry.name)
-    return Model(model_id=entry.model_id, path=path, threshold=entry.threshold, license=entry.license)
+    return Model(
+        model_id=entry.model_id, sha256=entry.sha256, path=path, threshold=entry.threshold, license=entry.license
+    )
 
 
 def _owners(store: ModelStore, weights: Path) -> Model:
     sha256 = sha256_of(weights)
     known = next((entry for entry in store.entries() if entry.sha256 == sha256), None)
     if known is not None:
-        return Model(model_id=known.model_id, path=weights, threshold=known.threshold, license=known.license)
-    return Model(model_id=model_id(weights.stem, sha256), path=weights, threshold=None, license="")
+        return Model(
+            model_id=known.model_id, sha256=sha256, path=weights, threshold=known.threshold, license=known.license
+        )
+    return Model(model_id=model_id(weights.stem, sha256), sha256=sha256, path=weights, threshold=None, license="")
 
 
 def _best_installed(store: ModelStore) -> str:

@@ -62,7 +62,10 @@ class EmbedderServicer(embedder_pb2_grpc.EmbedderServiceServicer):
         """Tells which model embeds."""
         serving = self._serving()
         response = pb.GetModelResponse(
-            model_id=serving.model.model_id, dimension=serving.dimension, license=serving.model.license
+            model_id=serving.model.model_id,
+            sha256=serving.model.sha256,
+            dimension=serving.dimension,
+            license=serving.model.license,
         )
         if serving.model.threshold is not None:
             response.threshold = serving.model.threshold.value

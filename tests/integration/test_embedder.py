@@ -104,7 +104,7 @@ def test_face_of_a_wrong_length_is_invalid(channel: grpc.Channel, length: int) -
         Stub(channel).EmbedFaces(pb.EmbedFacesRequest(faces=faces), timeout=TIMEOUT_S)
 
     assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
-    assert f"faces[1].pixels: {length} bytes" in refused.value.details()
+    assert f"faces[1].pixels: {length} bytes" in str(refused.value.details())
 
 
 def test_encoded_picture_is_no_aligned_face(channel: grpc.Channel, astronaut_jpeg: bytes) -> None:

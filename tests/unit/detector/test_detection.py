@@ -16,13 +16,13 @@ from services.chassis.models.store import ModelStore
 from services.chassis.settings import ModelSettings, SharedSettings
 from services.detector.alignment import Template, align
 from services.detector.detection import Detection, DetectionConfig, detect
-from services.detector.models import DetectorModels
+from services.detector.models import DetectorModels, DetectorOptions
 from services.detector.search import Recall
 
 
 @pytest.fixture(scope="module")
 def models() -> Iterator[DetectorModels]:
-    loaded = DetectorModels(ModelStore(ModelSettings()), default="blazeface-full")
+    loaded = DetectorModels(ModelStore(ModelSettings()), DetectorOptions(default="blazeface-full"))
     yield loaded
     loaded.close()
 
@@ -92,7 +92,7 @@ def test_an_unknown_model_is_the_callers_mistake(astronaut_jpeg: bytes, models: 
 
 
 def test_an_absent_model_names_the_command_that_installs_it(astronaut_jpeg: bytes, tmp_path: Path) -> None:
-    empty = DetectorModels(ModelStore(ModelSettings(dir=tmp_path)), default="")
+    empty = DetectorModels(ModelStore(ModelSettings(dir=tmp_path)), DetectorOptions())
     with pytest.raises(NotReady, match="facet models pull blazeface-full"):
         _detect(astronaut_jpeg, empty, DetectionConfig())
 

@@ -194,7 +194,7 @@ async def test_cancelled_caller_is_dropped_from_batch_and_frees_its_place() -> N
         late = asyncio.create_task(embedded(batcher, face(3)))
         await asyncio.sleep(0)
         device.release()
-        assert await asyncio.gather(first, staying, late) == [[9999], [2], [3]]
+        assert list(await asyncio.gather(first, staying, late)) == [[9999], [2], [3]]
     assert device.batches == [[9999], [2, 3]]
     assert log.depths[-1] == 0
 
@@ -207,7 +207,7 @@ async def test_caller_that_leaves_a_batch_made_up_in_advance_is_dropped_from_it(
         leaving.cancel()
         await asyncio.gather(leaving, return_exceptions=True)
         device.release()
-        assert await asyncio.gather(first, staying) == [[9999], [2]]
+        assert list(await asyncio.gather(first, staying)) == [[9999], [2]]
     assert device.batches == [[9999], [2]]
 
 

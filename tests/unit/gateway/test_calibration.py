@@ -30,7 +30,7 @@ def uniform(low: float, high: float, count: int = 200_001) -> NDArray[np.float64
 
 
 def unit(vectors: NDArray[np.float64]) -> NDArray[np.float32]:
-    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)
 
 
 def noisy_people(people: int, pictures: int, *, dimension: int, noise: float) -> tuple[NDArray[np.float32], list[str]]:

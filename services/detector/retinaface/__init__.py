@@ -1,0 +1,1 @@
+"""RetinaFace: network, checkpoints, priors, decoding and the CPU engine."""

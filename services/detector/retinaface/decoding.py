@@ -1,0 +1,86 @@
+"""RetinaFace's raw outputs into boxes, scores and landmarks, and the removal of overlapping ones."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.detector.retinaface.priors import anchors
+
+CENTER_VARIANCE = 0.1
+SIZE_VARIANCE = 0.2
+MAX_CANDIDATES = 5000
+SCORE = 4
+"""The column of the score."""
+
+Findings = NDArray[np.float32]
+"""N x 15, in descending score: x_min, y_min, x_max, y_max, score, then x and y of left eye, right eye, nose tip, left
+and right mouth corner (the viewer's left), pixels."""
+
+
+def decode(  # noqa: PLR0913  (the three outputs and what they refer to)
+    boxes: NDArray[np.float32],
+    logits: NDArray[np.float32],
+    landmarks: NDArray[np.float32],
+    *,
+    height: int,
+    width: int,
+    min_score: float,
+) -> Findings:
+    """Decodes the anchors that score above `min_score`, at most MAX_CANDIDATES of them.
+
+    Formulas and variances are those of biubug6/Pytorch_Retinaface (`utils/box_utils.py`).
+
+    Args:
+        boxes: A x 4 offsets.
+        logits: A x 2, background and face.
+        landmarks: A x 10 offsets.
+        height: Of the network's input, pixels.
+        width: Of the network's input, pixels.
+        min_score: 0 to 1, exclusive.
+
+    Returns:
+        Findings in pixels of the network's input, overlapping ones included.
+    """
+    margin = logits[:, 1] - logits[:, 0]  # softmax of two classes is the logistic function of their difference
+    chosen = np.flatnonzero(margin > math.log(min_score / (1 - min_score)))
+    chosen = chosen[np.argsort(-margin[chosen], kind="stable")[:MAX_CANDIDATES]]
+    anchor = anchors(height, width)[chosen]
+    center, side = anchor[:, :2], anchor[:, 2:]
+    found = np.empty((len(chosen), 15), np.float32)
+    middle = center + boxes[chosen, :2] * (CENTER_VARIANCE * side)
+    half = side * np.exp(boxes[chosen, 2:] * SIZE_VARIANCE) / 2
+    found[:, 0:2] = middle - half
+    found[:, 2:4] = middle + half
+    found[:, SCORE] = 1 / (1 + np.exp(-margin[chosen]))
+    found[:, 5:] = np.tile(center, 5) + landmarks[chosen] * (CENTER_VARIANCE * side)
+    return found
+
+
+def overlap(box: NDArray[np.float32], boxes: NDArray[np.float32], *, pixel: float = 0.0) -> NDArray[np.float32]:
+    """Intersection over union of one box with each of N.
+
+    Args:
+        box: x_min, y_min, x_max, y_max and anything behind them.
+        boxes: N x 4 or more, likewise.
+        pixel: Added to every width and height: 1 for coordinates that name the last pixel inside.
+    """
+    low = np.maximum(box[:2], boxes[:, :2])
+    high = np.minimum(box[2:4], boxes[:, 2:4])
+    shared = (high - low + pixel).clip(0).prod(axis=1)
+    areas = (boxes[:, 2:4] - boxes[:, :2] + pixel).prod(axis=1)
+    ratio: NDArray[np.float32] = shared / ((box[2:4] - box[:2] + pixel).prod() + areas - shared)
+    return ratio
+
+
+def without_overlapping(found: Findings, max_iou: float = 0.4) -> Findings:
+    """Greedy non-maximum suppression, with areas counted as the reference implementation counts them (+1 pixel)."""
+    kept = []
+    rest = found
+    while len(rest):
+        best, rest = rest[0], rest[1:]
+        kept.append(best)
+        rest = rest[overlap(best, rest, pixel=1.0) <= max_iou]
+    return np.stack(kept) if kept else found
