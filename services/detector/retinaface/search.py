@@ -61,7 +61,7 @@ class RetinaFaceSearch:
     def model_id(self, recall: Recall) -> str:
         """The model that answers, or both."""
         if recall is Recall.MAX and self._companion is not None:
-            return f"{self._model.model_id}+{self._companion.model_id}"
+            return f"{self._model.model_id}+{self._companion.model_id(recall)}"
         return self._model.model_id
 
     def search(self, picture: Picture, *, recall: Recall, min_confidence: float | None) -> list[Face]:
