@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gateway.server import run
 from gateway.settings import GatewaySettings
+from services.chassis.settings import load_settings
 
 if __name__ == "__main__":
-    run(GatewaySettings())
+    run(load_settings(GatewaySettings))

@@ -10,6 +10,7 @@ from rich.markup import escape
 
 from gateway.settings import GatewaySettings
 from gateway.supervisor import Supervisor
+from services.chassis.settings import load_settings
 
 _COLOURS = {"detector": "cyan", "embedder": "magenta", "anonymizer": "green", "gateway": "blue"}
 _LEVEL_COLOURS = {"warning": "yellow", "error": "bold red"}
@@ -30,4 +31,4 @@ def up() -> None:
     def announce(address: str) -> None:
         console.print(f"\n  Facet is ready: [bold]{address}[/]   (Ctrl-C stops it)\n")
 
-    raise typer.Exit(asyncio.run(Supervisor(GatewaySettings(), say).run(announce)))
+    raise typer.Exit(asyncio.run(Supervisor(load_settings(GatewaySettings), say).run(announce)))

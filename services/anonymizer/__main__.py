@@ -7,7 +7,8 @@ from functools import partial
 from services.anonymizer.settings import AnonymizerSettings
 from services.anonymizer.tier import AnonymizerTier
 from services.chassis.server import run
+from services.chassis.settings import load_settings
 
 if __name__ == "__main__":
-    settings = AnonymizerSettings()
+    settings = load_settings(AnonymizerSettings)
     run("anonymizer", settings, partial(AnonymizerTier, settings))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import platformdirs
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from services.chassis.processors import available_processors
@@ -26,6 +28,26 @@ class PictureLimits:
     def max_answer_bytes(self) -> int:
         """Largest encoded picture answered: one may be written with less compression than it came with."""
         return 2 * self.max_bytes
+
+
+Settings = TypeVar("Settings", bound=BaseSettings)
+
+
+def load_settings(kind: type[Settings]) -> Settings:
+    """The settings of the environment. Exits with 1 and the variable's name where one is wrong."""
+    try:
+        return kind()
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        # A nested class fails with its own title, and it is its prefix that counts.
+        prefix = next(c for c in _subclasses(BaseSettings) if c.__name__ == error.title).model_config["env_prefix"]
+        sys.exit(f"{prefix}{str(wrong['loc'][-1]).upper()}: {wrong['msg']}")
+
+
+def _subclasses(kind: type[BaseSettings]) -> Iterator[type[BaseSettings]]:
+    for subclass in kind.__subclasses__():
+        yield subclass
+        yield from _subclasses(subclass)
 
 
 class ModelSettings(BaseSettings):

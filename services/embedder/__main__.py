@@ -5,9 +5,10 @@ from __future__ import annotations
 from functools import partial
 
 from services.chassis.server import run
+from services.chassis.settings import load_settings
 from services.embedder.settings import EmbedderSettings
 from services.embedder.tier import EmbedderTier
 
 if __name__ == "__main__":
-    settings = EmbedderSettings()
+    settings = load_settings(EmbedderSettings)
     run("embedder", settings, partial(EmbedderTier, settings))

@@ -74,4 +74,5 @@ def _without_parts(faces: Findings) -> Findings:
     high = np.minimum(faces[:, None, 2:4], faces[None, :, 2:4])
     shared = (high - low).clip(0).prod(axis=2)
     inside = shared / (faces[:, 2:4] - faces[:, :2]).prod(axis=1)[:, None] > PART_SHARE
-    return np.asarray(faces[~np.tril(inside, -1).any(axis=1)], np.float32)
+    whole: Findings = faces[~np.tril(inside, -1).any(axis=1)]
+    return whole

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-TILE_PX = 1408
+TILE_PX = 1280
 """Longest side given to the network: maps of larger pictures fall out of the processor's caches, and so the memory of a
 call does not depend on the picture's size."""
 TILE_OVERLAP_PX = 96
