@@ -95,7 +95,7 @@ def _torch(network: PixelNetwork) -> Infer:
 
 
 def _onnxruntime(network: Network, threads: int) -> Infer:
-    import onnxruntime  # type: ignore[import-untyped]  # noqa: PLC0415  (optional)
+    import onnxruntime  # noqa: PLC0415  (optional)
 
     exported = io.BytesIO()
     with warnings.catch_warnings():
