@@ -74,7 +74,7 @@ class RequestMiddleware:
             status = HTTPStatus.INTERNAL_SERVER_ERROR
         finally:
             duration_s = time.perf_counter() - started
-            route = _route(scope)
+            route = _route(scope, status)
             self._metrics.calls_in_progress.dec()
             self._metrics.calls.labels(route, str(int(status))).inc()
             self._metrics.call_seconds.labels(route).observe(duration_s)
@@ -101,8 +101,8 @@ class RequestMiddleware:
             headers["Connection"] = "close"
 
 
-def _route(scope: Scope) -> str:
+def _route(scope: Scope, status: int) -> str:
     """The route's template, so that metrics have few labels and no path a client made up."""
-    if scope["path"].startswith("/static/"):
+    if scope["path"].startswith("/static/") and status != HTTPStatus.NOT_FOUND:
         return "/static"
     return getattr(scope.get("route"), "path", "unmatched")

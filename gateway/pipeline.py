@@ -156,13 +156,13 @@ class Pipeline:
             NotReady: The embedding model has no calibrated threshold, or is just being changed.
             FacetError: As the detector or the embedder answers.
         """
-        model = await self.embedding_model(deadline)
-        if not model.HasField("threshold"):
-            raise NotReady(f"{model.model_id} has no decision threshold: `facet calibrate` finds one for the manifest")
         a, b = [
             await self._largest_of(content, field, config, deadline)
             for content, field in ((content_a, "image_a"), (content_b, "image_b"))
         ]
+        model = await self.embedding_model(deadline)
+        if not model.HasField("threshold"):
+            raise NotReady(f"{model.model_id} has no decision threshold: `facet calibrate` finds one for the manifest")
         similarity = similarity_of(a, b)
         if a.model_id != model.model_id:
             raise NotReady("the embedder is changing its model; try again shortly")

@@ -2,23 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import Progress
-from rich.table import Table
-
-from gateway.calibration.measures import Calibration, manifest_entry
-from gateway.calibration.measures import calibrate as measure
-from gateway.calibration.people import EmbeddedPeople, KnownPicture, embed_people, find_pictures
-from gateway.commands.output import stderr, stdout
-from gateway.pipeline import Pipeline
-from gateway.settings import GatewaySettings
-from gateway.tiers import Tiers
 
 
 def calibrate(
@@ -30,50 +17,6 @@ def calibrate(
     Start a deployment first (`facet up`); FACET_DETECTOR_TARGET and FACET_EMBEDDER_TARGET say where it is. Prints an
     entry for the manifest that FACET_MODELS_MANIFEST names, and says what the pictures are too few for.
     """
-    pictures = find_pictures(folder)
-    with Progress(console=stderr(), transient=True) as progress:
-        task = progress.add_task("embedding", total=len(pictures))
-        embedded = asyncio.run(_embed(pictures, lambda: progress.advance(task)))
-    for line in embedded.left_out:
-        stderr().print(f"left out: {line}", markup=False)
-    calibration = measure(embedded.embeddings, embedded.people)
-    if plot is not None:
-        from gateway.calibration.plot import write_plot  # noqa: PLC0415  (matplotlib is slow to import)
+    from gateway.calibration.report import report  # noqa: PLC0415  (other commands need none of it)
 
-        write_plot(calibration, plot, model=embedded.model_id)
-    _print(calibration, embedded.model_id, folder.name)
-
-
-async def _embed(pictures: list[KnownPicture], advance: Callable[[], None]) -> EmbeddedPeople:
-    settings = GatewaySettings()
-    tiers = Tiers(settings.targets, settings.shared)
-    try:
-        return await embed_people(pictures, Pipeline(tiers), deadline_s=settings.deadline_s, advance=advance)
-    finally:
-        await tiers.close()
-
-
-def _print(calibration: Calibration, model_id: str, data: str) -> None:
-    console = stdout()
-    table = Table(title=f"{model_id}: {calibration.people} people, {calibration.pictures} pictures")
-    for heading in ("false accept rate", "threshold", "95 % interval", "true accept rate", "carried by the data"):
-        table.add_column(heading, justify="right")
-    for point in calibration.points:
-        table.add_row(
-            f"{point.target_far:g}",
-            f"{point.threshold.value:.4f}",
-            f"{point.threshold.low:.4f} to {point.threshold.high:.4f}",
-            f"{100 * point.tar.value:.2f} %",
-            point.support.value,
-        )
-    console.print(table)
-    rate = calibration.equal_error_rate
-    console.print(f"equal error rate {100 * rate.value:.2f} % ({100 * rate.low:.2f} to {100 * rate.high:.2f})")
-    for warning in calibration.warnings:
-        stderr().print(f"[yellow]note:[/] {warning}")
-    if calibration.points:
-        day = datetime.now(UTC).date()
-        entry = manifest_entry(
-            calibration, calibration.points[-1], model=model_id.partition("@")[0], data=data, day=day
-        )
-        console.print("\nFor the manifest:\n", entry, sep="\n", markup=False)
+    report(folder, plot)

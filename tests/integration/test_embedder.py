@@ -49,8 +49,10 @@ def request(faces: FaceBatch) -> pb.EmbedFacesRequest:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("flip_test", [False, True])
-@pytest.mark.parametrize("name", [*SEEDED, MOBILEFACENET])
+@pytest.mark.parametrize(
+    ("name", "flip_test"),
+    [*((name, False) for name in (*SEEDED, MOBILEFACENET)), (SEEDED[0], True), (MOBILEFACENET, True)],
+)
 def test_embedder_answers_the_golden_vectors(name: str, flip_test: bool, shared_dir: Path) -> None:  # noqa: FBT001
     with (
         golden_vectors(name, shared_dir) as golden,
