@@ -15,7 +15,7 @@ define apt_install
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help run models test check format lint types imports unit integration e2e bench bench-embedder protos system clean
+.PHONY: help run models test check format lint types imports unit integration e2e bench bench-detector bench-embedder protos system clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,10 @@ e2e: $(VENV)/.dev models system ## Drive the page in a real browser
 
 bench: $(VENV)/.dev models system ## Measure: REST, gRPC and the same work in one process, side by side
 	@$(BIN)/python -m benchmarks.paths
+
+bench-detector: $(VENV)/.dev models system ## Measure: RetinaFace against onnxruntime (installs it), large pictures
+	@$(PIP) onnx onnxruntime
+	@$(BIN)/python -m benchmarks.detector
 
 bench-embedder: $(VENV)/.dev models ## Measure: the embedder against other engines (installs them)
 	@$(PIP) onnx onnxruntime

@@ -75,7 +75,9 @@ def test_one_woman_is_found_in_six_group_pictures_and_nobody_else_is_taken_for_h
 def test_comparing_says_same_or_different_with_the_threshold_and_where_it_comes_from(
     client: httpx.Client, shared_dir: Path
 ) -> None:
-    salley, simm = (sorted((shared_dir / "images/people" / name).glob("*.jpg")) for name in ("John_Salley", "John_Simm"))
+    salley, simm = (
+        sorted((shared_dir / "images/people" / name).glob("*.jpg")) for name in ("John_Salley", "John_Simm")
+    )
     for a, b, same in ((salley[0], salley[1], True), (salley[0], simm[0], False)):
         answer = client.post("/v1/compare", files={"image_a": a.read_bytes(), "image_b": b.read_bytes()}).json()
         assert answer["same_person"] is same
