@@ -15,7 +15,7 @@ define apt_install
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help run models test check format lint types imports unit integration e2e bench bench-detector bench-embedder protos system clean
+.PHONY: help run models test check format lint types imports unit integration e2e bench bench-detector bench-embedder protos system browser clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,7 +26,8 @@ run: $(VENV)/.run system models ## Set up what is missing and start all tiers an
 models: $(VENV)/.run ## Install the light models (a few MB)
 	@$(BIN)/facet models pull --light
 
-test: check unit integration e2e ## Run the whole check
+test: check $(VENV)/.dev models system browser ## Run the whole check
+	@$(BIN)/pytest --quiet --numprocesses=2 --dist=loadfile tests
 
 check: format lint types imports ## Check format, lint, types and import rules
 
@@ -48,9 +49,11 @@ unit: $(VENV)/.dev models system ## Run the unit and contract tests
 integration: $(VENV)/.dev models system ## Run the tests that start real servers
 	@$(BIN)/pytest --quiet tests/integration
 
-e2e: $(VENV)/.dev models system ## Drive the page in a real browser
-	@command -v chromium >/dev/null || { $(call apt_install,chromium fonts-dejavu-core); }
+e2e: $(VENV)/.dev models system browser ## Drive the page in a real browser
 	@$(BIN)/pytest --quiet tests/e2e
+
+browser: ## Install the browser that the tests drive
+	@command -v chromium >/dev/null || { $(call apt_install,chromium fonts-dejavu-core); }
 
 bench: $(VENV)/.dev models system ## Measure: REST, gRPC and the same work in one process, side by side
 	@$(BIN)/python -m benchmarks.paths

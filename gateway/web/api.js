@@ -22,6 +22,7 @@
  * @property {Blob} content the file, its type set to the answer's media type
  * @property {number} faces how many were hidden
  * @property {string} model who found them
+ * @property {string} notice what the server wants known of this answer; empty where there is nothing to say
  */
 
 /**
@@ -101,7 +102,12 @@ export async function anonymize(file, options, signal) {
   const faces = Number.parseInt(response.headers.get("X-Facet-Faces") ?? "", 10);
   // An answer that does not count its faces may come from something else on the way: never pass it off as done.
   if (!Number.isInteger(faces)) throw new Problem({ status: response.status, incomplete: true });
-  return { content: await bodyOf(response.blob()), faces, model: response.headers.get("X-Facet-Model") ?? "" };
+  return {
+    content: await bodyOf(response.blob()),
+    faces,
+    model: response.headers.get("X-Facet-Model") ?? "",
+    notice: response.headers.get("X-Facet-Notice") ?? "",
+  };
 }
 
 /**

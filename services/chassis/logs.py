@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import logging
 import os
@@ -11,6 +12,8 @@ import warnings
 from datetime import UTC, datetime
 
 from services.chassis.request_id import current_request_id
+
+_STDERR = 2
 
 
 class JsonFormatter(logging.Formatter):
@@ -50,3 +53,15 @@ def configure(tier: str, level: str) -> None:
     handler.setFormatter(JsonFormatter(tier))
     warnings.simplefilter("ignore")  # Pillow's tell of damaged metadata, as plain text, and may quote it
     logging.basicConfig(level=level, handlers=[handler], force=True)
+
+
+def silence_native_libraries() -> None:
+    """Sends to nowhere what native libraries write to stderr: it is no JSON, and nobody knows what it quotes.
+
+    The log has a descriptor of its own; Python's last words, such as the traceback of a crash, get one here.
+    """
+    sys.stderr = os.fdopen(os.dup(sys.stderr.fileno()), "w", buffering=1)
+    faulthandler.enable(sys.stderr)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, _STDERR)
+    os.close(nowhere)

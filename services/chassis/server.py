@@ -53,6 +53,7 @@ def run(name: str, settings: TierSettings, make_tier: Callable[[TierMetrics], Ti
     Exits with 1 and a plain message where a port is in use or a setting names what does not exist.
     """
     logs.configure(name, settings.shared.log_level)
+    logs.silence_native_libraries()
     try:
         asyncio.run(_serve(name, settings, make_tier))
     except (OSError, FacetError) as error:

@@ -1,0 +1,15 @@
+"""Where BlazeFace answers alone, the page says what it misses."""
+
+from __future__ import annotations
+
+from playwright.async_api import expect
+
+from tests.e2e.conftest import FacetPage, portrait
+
+
+async def test_page_says_what_blazeface_alone_misses(facet: FacetPage) -> None:
+    await facet.page.get_by_text("Advanced").click()
+    await facet.page.get_by_label("Detection model").select_option("blazeface-full")
+    await facet.pick(portrait())
+    await facet.shows("1 face hidden")
+    await expect(facet.page.locator("[data-part=notice]")).to_contain_text("does not protect a crowd")
