@@ -18,7 +18,7 @@ endef
 .PHONY: help run models test check format lint types imports unit integration e2e bench bench-detector bench-embedder protos system browser clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  \033[1m%-15s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(VENV)/.run system models ## Set up what is missing and start all tiers and the page
 	@$(BIN)/facet up
@@ -27,7 +27,8 @@ models: $(VENV)/.run ## Install the light models (a few MB)
 	@$(BIN)/facet models pull --light
 
 test: check $(VENV)/.dev models system browser ## Run the whole check
-	@$(BIN)/pytest --quiet --numprocesses=2 --dist=loadfile tests
+	@$(BIN)/pytest --quiet --numprocesses=2 --dist=loadfile tests/unit tests/contract tests/integration
+	@$(BIN)/pytest --quiet tests/e2e
 
 check: format lint types imports ## Check format, lint, types and import rules
 

@@ -55,7 +55,7 @@ DOCUMENTED: dict[int | str, dict[str, object]] = {
 
 def of_error(error: FacetError) -> Response:
     """The problem of a domain error."""
-    kind = _KINDS[type(error)]
+    kind = next(_KINDS[kind] for kind in type(error).__mro__ if kind in _KINDS)
     headers = {"Retry-After": str(RETRY_AFTER_S)} if isinstance(error, _RETRIED) else {}
     return _response(error.reason, kind.title, kind.status, str(error), headers)
 

@@ -130,8 +130,8 @@ export class Stage {
     this.#text("faces").textContent = headline(picture);
     this.#text("model").textContent = isFinished(picture) && result?.model ? t("stage.model", { model: result.model }) : "";
     this.#text("check").hidden = !isFinished(picture) || result?.faces === 0;
-    this.#text("notice").hidden = !isFinished(picture) || !result?.notice;
-    this.#text("notice").textContent = result?.notice ?? "";
+    this.#text("model-notice").hidden = !isFinished(picture) || !result?.notice;
+    this.#text("model-notice").textContent = result?.notice ?? "";
     this.#download.disabled = !isFinished(picture);
 
     this.#showDetections.disabled = !this.#beforeShows;

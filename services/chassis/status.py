@@ -36,7 +36,7 @@ _INTERNAL = Status(code=grpc.StatusCode.INTERNAL.value[0], message="internal err
 
 def code_of(error: FacetError) -> grpc.StatusCode:
     """The gRPC code of a domain error."""
-    return _CODES[type(error)]
+    return next(_CODES[kind] for kind in type(error).__mro__ if kind in _CODES)
 
 
 def to_status(error: Exception) -> Status:

@@ -8,8 +8,9 @@ from tests.e2e.conftest import FacetPage, portrait
 
 
 async def test_page_says_what_blazeface_alone_misses(facet: FacetPage) -> None:
-    await facet.page.get_by_text("Advanced").click()
-    await facet.page.get_by_label("Detection model").select_option("blazeface-full")
     await facet.pick(portrait())
     await facet.shows("1 face hidden")
-    await expect(facet.page.locator("[data-part=notice]")).to_contain_text("does not protect a crowd")
+    await facet.page.get_by_text("Advanced").click()
+    await facet.page.get_by_label("Detection model").select_option("blazeface-full")
+    notice = facet.page.locator("[data-part=model-notice]")
+    await expect(notice).to_contain_text("does not protect a crowd", timeout=20_000)
