@@ -120,7 +120,7 @@ class _Translator:
                 case "output", _:
                     return inputs[0]
                 case _:
-                    raise NotImplementedError(f"no translation for {node.format_node()}")
+                    raise TypeError(f"no translation for {node.format_node()}")
         raise AssertionError("a traced graph ends in its output")
 
     def _layer(self, layer: nn.Module | None, source: Node) -> Node:
@@ -147,7 +147,7 @@ class _Translator:
                 projected = ops.matmul(source, self._constant(layer.weight), transpose_a=False, transpose_b=True)
                 built = ops.add(projected, self._constant(layer.bias))
             case _:
-                raise NotImplementedError(f"no translation for {layer}")
+                raise TypeError(f"no translation for {layer}")
         return built
 
     def _convolved(self, layer: nn.Conv2d, source: Node) -> Node:
