@@ -28,6 +28,7 @@ from facet.v1 import anonymizer_pb2, anonymizer_pb2_grpc, detector_pb2, detector
 from services.anonymizer.anonymization import anonymize
 from services.anonymizer.redaction import Redaction
 from services.anonymizer.regions import Region
+from services.chassis.memory import reuse_freed_memory
 from services.chassis.models.store import ModelStore
 from services.chassis.processors import available_processors
 from services.chassis.settings import ModelSettings, SharedSettings
@@ -131,6 +132,7 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=16, help="pictures a path, round and number of clients")
     arguments = parser.parse_args()
 
+    reuse_freed_memory()  # as the tiers do, so that nothing but the services differs
     content = twelve_megapixels()
     console = Console()
     stack = Stack(FACET_DETECTOR_MODEL=MODEL)
@@ -143,7 +145,7 @@ def main() -> None:
             load(work, clients=2, pictures=4, into=Measured())
         turns = [(clients, name) for _ in range(arguments.rounds) for clients in CLIENTS for name in paths]
         for clients, name in track(turns, "measuring", console=Console(stderr=True)):
-            pictures = max(arguments.pictures, clients) if clients > 1 else arguments.pictures // 2
+            pictures = max(arguments.pictures, 2 * clients) if clients > 1 else arguments.pictures // 2
             load(partial(paths[name]), clients=clients, pictures=pictures, into=measured[name, clients])
     stack.stop()
     close()

@@ -16,6 +16,7 @@ from services.chassis import logs
 from services.chassis.errors import FacetError, NotReady, Overloaded
 from services.chassis.health import HealthServicer
 from services.chassis.interceptors import CallInterceptor
+from services.chassis.memory import reuse_freed_memory
 from services.chassis.metrics import TierMetrics
 from services.chassis.settings import SharedSettings, TierSettings
 
@@ -54,6 +55,7 @@ def run(name: str, settings: TierSettings, make_tier: Callable[[TierMetrics], Ti
     """
     logs.configure(name, settings.shared.log_level)
     logs.silence_native_libraries()
+    reuse_freed_memory()
     try:
         asyncio.run(_serve(name, settings, make_tier))
     except (OSError, FacetError) as error:

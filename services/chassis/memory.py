@@ -1,0 +1,23 @@
+"""How a process keeps the memory of one picture for the next."""
+
+from __future__ import annotations
+
+import ctypes
+
+_MIB = 1024 * 1024
+# From malloc.h; each comes with the value it is set to.
+_M_TRIM_THRESHOLD = (-1, 256 * _MIB)
+_M_MMAP_THRESHOLD = (-3, 32 * _MIB)  # the largest that is accepted
+_M_ARENA_MAX = (-8, 1)
+
+
+def reuse_freed_memory() -> None:
+    """Has the C library keep up to 256 MiB of freed memory, in one arena for all threads. Call it before threads start.
+
+    By default it hands every block of a decoded picture back to the kernel, which must then clear each of its pages for
+    the next one: a sixth of the time that a 12-megapixel picture takes. Elsewhere than on glibc this does nothing.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        for parameter, value in (_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX):
+            mallopt(parameter, value)
