@@ -79,9 +79,11 @@ class _FusedConvolution(nn.Module):
 
     def __init__(self, convolution: nn.Conv2d, activation: nn.Module | None, dtype: torch.dtype) -> None:
         super().__init__()
-        weight = convolution.weight.detach().to(dtype, memory_format=torch.channels_last)
-        bias = None if convolution.bias is None else convolution.bias.detach().to(dtype)
         geometry = (convolution.padding, convolution.stride, convolution.dilation, convolution.groups)
+        weight = torch.ops.mkldnn._reorder_convolution_weight(  # noqa: SLF001
+            convolution.weight.detach().to(dtype, memory_format=torch.channels_last), *geometry
+        )
+        bias = None if convolution.bias is None else convolution.bias.detach().to(dtype)
         self._arguments = (weight, bias, *geometry)
         self._activation: tuple[str, list[float]] = ("none", [])
         if isinstance(activation, nn.LeakyReLU):

@@ -133,8 +133,8 @@ class FeaturePyramid(nn.Module):
     def forward(self, maps: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """Three maps in, three maps of the same sizes out."""
         p3, p4, p5 = self.output1(maps[0]), self.output2(maps[1]), self.output3(maps[2])
-        p4 = self.merge2(p4 + F.interpolate(p5, size=p4.shape[-2:], mode="nearest"))
-        p3 = self.merge1(p3 + F.interpolate(p4, size=p3.shape[-2:], mode="nearest"))
+        p4 = self.merge2(p4.add_(F.interpolate(p5, size=p4.shape[-2:], mode="nearest")))
+        p3 = self.merge1(p3.add_(F.interpolate(p4, size=p3.shape[-2:], mode="nearest")))
         return p3, p4, p5
 
 
@@ -144,17 +144,17 @@ class ContextModule(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         slope = _slope(channels)
-        self.conv3X3 = nn.Sequential(*_normed(_convolution(channels, channels // 2, 3)))
+        self.conv3X3 = nn.Sequential(*_normed(_convolution(channels, channels // 2, 3), slope=0.0))
         self.conv5X5_1 = nn.Sequential(*_normed(_convolution(channels, channels // 4, 3), slope=slope))
-        self.conv5X5_2 = nn.Sequential(*_normed(_convolution(channels // 4, channels // 4, 3)))
+        self.conv5X5_2 = nn.Sequential(*_normed(_convolution(channels // 4, channels // 4, 3), slope=0.0))
         self.conv7X7_2 = nn.Sequential(*_normed(_convolution(channels // 4, channels // 4, 3), slope=slope))
-        self.conv7x7_3 = nn.Sequential(*_normed(_convolution(channels // 4, channels // 4, 3)))
+        self.conv7x7_3 = nn.Sequential(*_normed(_convolution(channels // 4, channels // 4, 3), slope=0.0))
 
     def forward(self, x: Tensor) -> Tensor:
         """N x C x H x W -> the same shape."""
         narrow = self.conv5X5_1(x)
         wide = self.conv7x7_3(self.conv7X7_2(narrow))
-        return F.relu(torch.cat((self.conv3X3(x), self.conv5X5_2(narrow), wide), dim=1), inplace=True)
+        return torch.cat((self.conv3X3(x), self.conv5X5_2(narrow), wide), dim=1)
 
 
 class Head(nn.Module):
