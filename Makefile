@@ -71,8 +71,10 @@ bench-embedder: $(VENV)/.dev models ## Measure: the embedder against other engin
 protos: $(VENV)/.run ## Generate the protobuf stubs
 	@$(PIP) --no-deps --editable .
 
-system: ## Install the system libraries that mediapipe links
-	@ldconfig -p | grep -q libEGL.so.1 && ldconfig -p | grep -q libGLESv2.so.2 || { $(call apt_install,libegl1 libgles2); }
+system: ## Install the system libraries that mediapipe links and that rewrite JPEG files
+	@found="$$(ldconfig -p)"; for library in libEGL.so.1 libGLESv2.so.2 libturbojpeg.so.0; do \
+		case "$$found" in *"$$library"*) ;; *) missing=yes ;; esac; \
+	done; [ -z "$$missing" ] || { $(call apt_install,libegl1 libgles2 libturbojpeg0); }
 
 clean: ## Remove the environment and everything generated
 	@rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

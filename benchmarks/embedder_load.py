@@ -1,9 +1,10 @@
-"""Load on a running embedder: concurrent callers of EmbedFaces, each sending anew when answered."""
+"""Load on a running embedder: callers of EmbedFaces who send anew when answered, or however many answers are still due."""
 
 from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import dataclass, field
 
 import grpc
 import numpy as np
@@ -43,3 +44,58 @@ async def faces_a_second(target: str, *, callers: int, faces_a_call: int, durati
         stub = embedder_pb2_grpc.EmbedderServiceStub(channel)
         await asyncio.gather(*(caller(stub) for _ in range(callers)))
     return answered / duration_s
+
+
+@dataclass(slots=True)
+class Overload:
+    """What came of calls that were sent at a fixed rate, whatever the answers."""
+
+    answered_after_s: list[float] = field(default_factory=list)
+    refused_after_s: list[float] = field(default_factory=list)
+    late: int = 0
+    """Calls that were accepted and then ran past their deadline."""
+    answers_a_second: float = 0.0
+
+
+async def overload(target: str, *, calls_a_second: float, deadline_s: float, duration_s: float) -> Overload:
+    """Sends single faces at a fixed rate.
+
+    Args:
+        target: where the embedder listens.
+        calls_a_second: how many are sent.
+        deadline_s: of each.
+        duration_s: how long to send; answers are counted in this time alone, so that an empty queue at the end counts.
+    """
+    dice = np.random.default_rng(0)
+    request = embedder_pb2.EmbedFacesRequest(faces=[geometry_pb2.AlignedFace(pixels=dice.bytes(FACE_BYTES))])
+    came = Overload()
+    in_time = 0
+    started_s = time.monotonic()
+
+    async def call(stub: embedder_pb2_grpc.EmbedderServiceAsyncStub) -> None:
+        nonlocal in_time
+        sent_s = time.monotonic()
+        try:
+            await stub.EmbedFaces(request, timeout=deadline_s)
+        except grpc.aio.AioRpcError as error:
+            match error.code():
+                case grpc.StatusCode.RESOURCE_EXHAUSTED:
+                    came.refused_after_s.append(time.monotonic() - sent_s)
+                case grpc.StatusCode.DEADLINE_EXCEEDED:
+                    came.late += 1
+                case _:
+                    raise
+        else:
+            came.answered_after_s.append(time.monotonic() - sent_s)
+            in_time += time.monotonic() - started_s < duration_s
+
+    async with grpc.aio.insecure_channel(target) as channel, asyncio.TaskGroup() as calls:
+        stub: embedder_pb2_grpc.EmbedderServiceAsyncStub = embedder_pb2_grpc.EmbedderServiceStub(channel)
+        sent = 0
+        while (elapsed_s := time.monotonic() - started_s) < duration_s:
+            while sent < calls_a_second * elapsed_s:
+                calls.create_task(call(stub))
+                sent += 1
+            await asyncio.sleep(0.005)
+    came.answers_a_second = in_time / duration_s
+    return came

@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from services.anonymizer.encoding import encode
-from services.anonymizer.redaction import Redaction, redact
-from services.anonymizer.regions import Region
+from services.anonymizer.encoding import AS_IT_CAME, Encoded, Output, encode
+from services.anonymizer.jpeg.redaction import redact_jpeg
+from services.anonymizer.jpeg.turbojpeg import UnsupportedJpegError, load_turbojpeg
+from services.anonymizer.redaction import Redaction, cut_outs, redact
+from services.anonymizer.regions import Cutout, Region
 from services.chassis.errors import TooLarge
-from services.chassis.picture import open_picture
+from services.chassis.picture import Picture, open_picture
+from services.chassis.picture_format import PictureFormat
 from services.chassis.settings import PictureLimits
+
+WEAK = "Averages of a face still carry identity: what this style hides may be recognised. Leave out allow_weak."
+ENCODED_ANEW = "This JPEG could not be changed in its hidden blocks alone: all of it was encoded anew."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,29 +29,69 @@ class Anonymized:
     width_px: int
     height_px: int
     hidden_regions: int
+    notice: str
+    """What to know of it, for people; empty where there is nothing to say."""
 
 
-def anonymize(content: bytes, regions: Sequence[Region], redaction: Redaction, *, limits: PictureLimits) -> Anonymized:
+def anonymize(
+    content: bytes,
+    regions: Sequence[Region],
+    redaction: Redaction,
+    *,
+    limits: PictureLimits,
+    output: Output = AS_IT_CAME,
+) -> Anonymized:
     """Hides regions of an encoded picture. Blocks; safe to call from several threads.
+
+    Args:
+        content: The encoded picture.
+        regions: What to hide.
+        redaction: How.
+        limits: Which pictures are refused.
+        output: What to answer.
 
     Raises:
         InvalidPicture: The content is no picture that can be treated (also UnsupportedFormat).
         TooLarge: Too many bytes or pixels, of the picture or of what would be answered.
-        InvalidRequest: A region is absurdly far outside the picture.
+        InvalidRequest: A region is absurdly far outside the picture, or the format asked for cannot hold it.
     """
     picture = open_picture(content, limits)
-    image = picture.image()
-    hidden_regions = redact(image, regions, redaction)
-    encoded = encode(image, picture)
-    if len(encoded) > limits.max_answer_bytes:
+    cutouts = cut_outs(regions, redaction, width_px=picture.width_px, height_px=picture.height_px)
+    encoded = _in_coefficients(picture, cutouts, redaction, output)
+    notices = [WEAK] if redaction.style.weak else []
+    if encoded is None:
+        pixels = picture.pixels()
+        redact(pixels, cutouts, redaction)
+        encoded = encode(pixels, picture, output)
+        if picture.format is encoded.format is PictureFormat.JPEG:
+            notices.append(ENCODED_ANEW)
+        if encoded.notice:
+            notices.append(encoded.notice)
+    size = len(encoded.content)
+    if size > limits.max_answer_bytes:
         raise TooLarge(
-            f"the hidden picture would have {len(encoded)} bytes; at most {limits.max_answer_bytes} are answered: "
+            f"the hidden picture would have {size} bytes; at most {limits.max_answer_bytes} are answered: "
             "save it as JPEG, or with fewer pixels, and send that"
         )
     return Anonymized(
-        content=encoded,
-        media_type=picture.format.media_type,
+        content=encoded.content,
+        media_type=encoded.format.media_type,
         width_px=picture.width_px,
         height_px=picture.height_px,
-        hidden_regions=hidden_regions,
+        hidden_regions=len(cutouts),
+        notice=" ".join(notices),
     )
+
+
+def _in_coefficients(
+    picture: Picture, cutouts: Sequence[Cutout], redaction: Redaction, output: Output
+) -> Encoded | None:
+    """The hidden JPEG with all else unchanged; None where the picture cannot be treated so."""
+    turbojpeg = load_turbojpeg()
+    if turbojpeg is None or picture.format is not PictureFormat.JPEG or output.format not in (None, PictureFormat.JPEG):
+        return None
+    try:
+        rewritten = redact_jpeg(picture, cutouts, redaction, turbojpeg, keep_capture_time=output.keep_capture_time)
+    except UnsupportedJpegError:
+        return None
+    return Encoded(content=rewritten, format=PictureFormat.JPEG, notice="")

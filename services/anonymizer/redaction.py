@@ -7,33 +7,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageDraw
 
-from services.anonymizer.regions import Cutout, Region, Shape, cut_out
-from services.anonymizer.styles import Mosaic, Pixels, Style
+from services.anonymizer.regions import Cutout, Mask, Region, Shape, cut_out
+from services.anonymizer.styles import Mosaic, Scene, Style
 from services.chassis.errors import InvalidRequest
+from services.chassis.pixels import Pixels
 
 DEFAULT_MARGIN = 0.3
 DEFAULT_STRENGTH = 0.5
 MAX_MARGIN = 2.0
+NOISE = 0.05
+"""Standard deviation of the texture in a hidden region, as a share of the range of values."""
 
-# A pixel of each mode that Picture.image() answers.
-_OPAQUE_BLACK = {
-    "L": (0,),
-    "LA": (0, 255),
-    "RGB": (0, 0, 0),
-    "RGBA": (0, 0, 0, 255),
-    "CMYK": (0, 0, 0, 255),
-    "I;16": (0,),
-}
-_OUTLINE: dict[str, int | tuple[int, ...]] = {
-    "L": 255,
-    "LA": (255, 255),
-    "RGB": (0, 230, 118),
-    "RGBA": (0, 230, 118, 255),
-    "CMYK": (255, 0, 137, 25),
-    "I;16": 65535,
-}
+_FULL_IN_BLACK = frozenset("AK")  # opaque, and black ink
+_BRIGHTNESS_CHANNELS = frozenset("LRGBCMY")
+_OUTLINE = {"L": 255, "A": 255, "R": 0, "G": 230, "B": 118, "C": 255, "M": 0, "Y": 137, "K": 25}  # of 255
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,47 +43,61 @@ class Redaction:
             raise InvalidRequest(f"margin must be between 0 and {MAX_MARGIN}")
 
 
-def redact(image: Image.Image, regions: Sequence[Region], redaction: Redaction) -> int:
-    """Hides every region in `image` and returns how many touched the picture.
+def cut_outs(regions: Sequence[Region], redaction: Redaction, *, width_px: int, height_px: int) -> list[Cutout]:
+    """The cutouts of the regions that touch a picture of that size.
 
     Raises:
         InvalidRequest: A region is absurdly far outside the picture.
     """
-    cutouts = [
-        cutout
+    found = (
+        cut_out(region, shape=redaction.shape, margin=redaction.margin, width_px=width_px, height_px=height_px)
         for region in regions
-        if (
-            cutout := cut_out(
-                region,
-                shape=redaction.shape,
-                margin=redaction.margin,
-                width_px=image.width,
-                height_px=image.height,
-            )
-        )
-    ]
+    )
+    return [cutout for cutout in found if cutout]
+
+
+def hidden_pixels(cutouts: Sequence[Cutout], *, width_px: int, height_px: int) -> Mask:
+    """H x W of the picture, True where any cutout hides."""
+    hidden = np.zeros((height_px, width_px), np.bool_)
     for cutout in cutouts:
-        _hide(image, cutout, redaction.style)
+        hidden[cutout.top : cutout.bottom, cutout.left : cutout.right] |= cutout.mask
+    return hidden
+
+
+def redact(pixels: Pixels, cutouts: Sequence[Cutout], redaction: Redaction) -> None:
+    """Hides what the cutouts cover in `pixels`."""
+    hidden = hidden_pixels(cutouts, width_px=pixels.width_px, height_px=pixels.height_px)
+    for cutout in cutouts:
+        _hide(pixels, cutout, redaction.style, hidden)
     if redaction.outline:
-        draw = ImageDraw.Draw(image)
         for cutout in cutouts:
-            draw.rectangle(
-                (cutout.left, cutout.top, cutout.right - 1, cutout.bottom - 1),
-                outline=_OUTLINE[image.mode],
-                width=max(2, max(image.size) // 400),
-            )
-    return len(cutouts)
+            _outline(pixels, cutout)
 
 
-def _hide(image: Image.Image, cutout: Cutout, style: Style) -> None:
+def outline_width_px(width_px: int, height_px: int) -> int:
+    """How thick an outline is in a picture of that size."""
+    return max(2, max(width_px, height_px) // 400)
+
+
+def _hide(pixels: Pixels, cutout: Cutout, style: Style, hidden: Mask) -> None:
     context = style.context_px(cutout.face_px)
     left, top = max(0, cutout.left - context), max(0, cutout.top - context)
-    box = (left, top, min(image.width, cutout.right + context), min(image.height, cutout.bottom + context))
-    pixels: Pixels = np.asarray(image.crop(box))
-    opaque_black: Pixels = np.array(_OPAQUE_BLACK[image.mode], pixels.dtype)
-    rendered = style.render(pixels, face_px=cutout.face_px, opaque_black=opaque_black)
-    hidden = np.s_[cutout.top - top : cutout.bottom - top, cutout.left - left : cutout.right - left]
-    mask = cutout.mask if pixels.ndim == 2 else cutout.mask[..., None]  # noqa: PLR2004
-    result = np.where(mask, rendered[hidden], pixels[hidden])
-    size = (cutout.right - cutout.left, cutout.bottom - cutout.top)
-    image.paste(Image.frombytes(image.mode, size, result.tobytes()), (cutout.left, cutout.top))
+    window = np.s_[top : cutout.bottom + context, left : cutout.right + context]
+    samples, full = pixels.samples[window], int(np.iinfo(pixels.samples.dtype).max)
+    scene = Scene(
+        face_px=(cutout.face_px, cutout.face_px),
+        opaque_black=tuple(full if channel in _FULL_IN_BLACK else 0 for channel in pixels.channels),
+        noise=tuple(NOISE if channel in _BRIGHTNESS_CHANNELS else 0.0 for channel in pixels.channels),
+        seed=cutout.seed,
+    )
+    rendered = style.render(samples, ~hidden[window], scene)
+    part = np.s_[cutout.top - top : cutout.bottom - top, cutout.left - left : cutout.right - left]
+    np.copyto(samples[part], rendered[part], where=cutout.mask[..., None])
+
+
+def _outline(pixels: Pixels, cutout: Cutout) -> None:
+    width = outline_width_px(pixels.width_px, pixels.height_px)
+    box = pixels.samples[cutout.top : cutout.bottom, cutout.left : cutout.right]
+    scale = int(np.iinfo(box.dtype).max) // 255
+    for edge in (np.s_[:width], np.s_[-width:], np.s_[:, :width], np.s_[:, -width:]):
+        box[edge] = [_OUTLINE[channel] * scale for channel in pixels.channels]

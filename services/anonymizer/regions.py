@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import struct
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -53,6 +55,11 @@ class Cutout:
     """In each row of the part, the pixel after the last hidden one."""
     face_px: float
     """Longer side of the face's box: what styles are relative to."""
+
+    @property
+    def seed(self) -> int:
+        """For what is drawn at random: of the place alone, so that it repeats and tells nothing of what is hidden."""
+        return zlib.crc32(struct.pack("<4i", self.left, self.top, self.right, self.bottom))
 
     @property
     def mask(self) -> Mask:

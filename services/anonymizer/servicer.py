@@ -13,25 +13,39 @@ from google.rpc.status_pb2 import Status
 from facet.v1 import anonymizer_pb2 as pb
 from facet.v1 import anonymizer_pb2_grpc, image_pb2
 from services.anonymizer.anonymization import anonymize
+from services.anonymizer.encoding import Output
 from services.anonymizer.redaction import DEFAULT_MARGIN, DEFAULT_STRENGTH, Redaction
 from services.anonymizer.regions import Region, Shape
-from services.anonymizer.styles import Blur, Mosaic, Solid, Style
+from services.anonymizer.styles import AveragingMosaic, Blur, GaussianBlur, Mosaic, Solid, Style
 from services.chassis.errors import InvalidRequest
+from services.chassis.picture_format import PictureFormat
 from services.chassis.settings import PictureLimits
 from services.chassis.streams import answer_in_order
 from services.chassis.wire import box_from_wire, landmarks_from_wire
 from services.chassis.workers import WorkerPool
 
-_STYLES: dict[int, Callable[[float], Style]] = {
+_Styles = dict[int, Callable[[float], Style]]
+_STYLES: _Styles = {
     pb.STYLE_UNSPECIFIED: lambda strength: Mosaic(strength=strength),
     pb.STYLE_MOSAIC: lambda strength: Mosaic(strength=strength),
     pb.STYLE_BLUR: lambda strength: Blur(strength=strength),
     pb.STYLE_SOLID: lambda _strength: Solid(),
 }
+_WEAK_STYLES: _Styles = {
+    **_STYLES,
+    pb.STYLE_MOSAIC: lambda strength: AveragingMosaic(strength=strength),
+    pb.STYLE_BLUR: lambda strength: GaussianBlur(strength=strength),
+}
 _SHAPES: dict[int, Shape] = {
     pb.SHAPE_UNSPECIFIED: Shape.ELLIPSE,
     pb.SHAPE_ELLIPSE: Shape.ELLIPSE,
     pb.SHAPE_BOX: Shape.BOX,
+}
+_FORMATS: dict[int, PictureFormat | None] = {
+    pb.OUTPUT_FORMAT_UNSPECIFIED: None,
+    pb.OUTPUT_FORMAT_JPEG: PictureFormat.JPEG,
+    pb.OUTPUT_FORMAT_PNG: PictureFormat.PNG,
+    pb.OUTPUT_FORMAT_WEBP: PictureFormat.WEBP,
 }
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -39,9 +53,10 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class AnonymizerServicer(anonymizer_pb2_grpc.AnonymizerServiceServicer):
     """Serves redaction from a pool of workers."""
 
-    def __init__(self, pool: WorkerPool, limits: PictureLimits) -> None:
+    def __init__(self, pool: WorkerPool, limits: PictureLimits, *, keep_capture_time: bool) -> None:
         self._pool = pool
         self._limits = limits
+        self._keep_capture_time = keep_capture_time
 
     async def AnonymizeImage(self, request: pb.AnonymizeImageRequest, context: Context) -> pb.AnonymizeImageResponse:  # noqa: ARG002, N802
         """Hides regions of one picture."""
@@ -67,6 +82,7 @@ class AnonymizerServicer(anonymizer_pb2_grpc.AnonymizerServiceServicer):
             _regions(request.regions),
             _redaction(request.redaction),
             limits=self._limits,
+            output=Output(format=_format(request.output), keep_capture_time=self._keep_capture_time),
         )
         done = await self._pool.run(work)
         return pb.AnonymizeImageResponse(
@@ -75,6 +91,7 @@ class AnonymizerServicer(anonymizer_pb2_grpc.AnonymizerServiceServicer):
             width_px=done.width_px,
             height_px=done.height_px,
             hidden_regions=done.hidden_regions,
+            notice=done.notice,
         )
 
 
@@ -97,8 +114,14 @@ def _redaction(message: pb.Redaction) -> Redaction:
     if not (math.isfinite(strength) and 0 <= strength <= 1):
         raise InvalidRequest("strength must be between 0 and 1")
     return Redaction(
-        style=_STYLES[message.style](strength),
+        style=(_WEAK_STYLES if message.allow_weak else _STYLES)[message.style](strength),
         shape=_SHAPES[message.shape],
         margin=message.margin if message.HasField("margin") else DEFAULT_MARGIN,
         outline=message.outline,
     )
+
+
+def _format(value: int) -> PictureFormat | None:
+    if value not in _FORMATS:
+        raise InvalidRequest(f"output: {value} is no value of OutputFormat")
+    return _FORMATS[value]

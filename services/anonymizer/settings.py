@@ -15,3 +15,5 @@ class AnonymizerSettings(TierSettings):
 
     port: int = Field(50053, ge=0, le=65535)
     metrics_port: int = Field(9103, ge=0, le=65535)
+    keep_capture_time: bool = False
+    """Whether answers tell when a picture was taken; all else of its metadata is dropped in any case."""

@@ -1,4 +1,8 @@
-"""What a hidden region looks like. Every style is relative to the face's size, so none weakens on a large picture."""
+"""What stands in a hidden region's place.
+
+The styles that are served unasked look only at pixels outside of every hidden region: what they show tells
+nothing about a face, whatever it is compared with. The weak ones average the face itself, which still carries identity.
+"""
 
 from __future__ import annotations
 
@@ -9,94 +13,214 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Pixels = NDArray[np.uint8 | np.uint16]  # H x W or H x W x C, C = 2 to 4
+from services.anonymizer.regions import Mask
+from services.chassis.pixels import Samples
+
+Levels = NDArray[np.float32]  # H x W or H x W x C
 
 MIN_CELL_PX = 2.0
+_CONTEXT_A_FACE = 0.25
+_GRAIN_A_SIGMA = 2.0  # a blur is drawn from values so many to a standard deviation apart
 _REDUCED_SIGMA_PX = 4.0
+_VALUES_A_CELL_SIDE = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """What a style is to know of the samples it draws into."""
+
+    face_px: tuple[float, float]
+    """Longer side of the face's box, counted in samples across and down; they differ where chroma is subsampled."""
+    opaque_black: tuple[int, ...]
+    """One sample of each channel."""
+    noise: tuple[float, ...]
+    """Standard deviation of what is drawn into each channel to look like texture, as a share of the range of values;
+    0 for a channel that carries no brightness."""
+    seed: int
+    """Of that noise. It must not depend on what is hidden."""
 
 
 class Style(Protocol):
     """Renders what stands in a region's place."""
 
+    @property
+    def weak(self) -> bool:
+        """Whether what it shows depends on what it hides."""
+        ...
+
     def context_px(self, face_px: float) -> int:
         """How many pixels around the region it also needs."""
         ...
 
-    def render(self, pixels: Pixels, *, face_px: float, opaque_black: Pixels) -> Pixels:
-        """New pixels, shape and type of `pixels`.
+    def render(self, samples: Samples, visible: Mask, scene: Scene) -> Samples:
+        """New samples, shape and type of `samples`.
 
         Args:
-            pixels: The region's bounding box and its context.
-            face_px: Longer side of the face's box, pixels.
-            opaque_black: One pixel of opaque black in the picture's mode, shape (C,).
+            samples: The region's bounding box and its context.
+            visible: H x W, True where a sample lies outside of every hidden region.
+            scene: Sizes and colours.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mosaic:
-    """Square cells, each the average of what it covers."""
+    """Square cells in the tones of what surrounds the region."""
 
     strength: float
+    weak = False
 
-    @property
-    def cells_a_face(self) -> float:
-        """9 at strength 0, 6 at 0.5, 3 at 1."""
-        return 9 - 6 * self.strength
+    def context_px(self, face_px: float) -> int:
+        """A quarter of the face."""
+        return int(_CONTEXT_A_FACE * face_px)
 
-    def context_px(self, face_px: float) -> int:  # noqa: ARG002
-        """None: cells end at the region's bounding box."""
-        return 0
-
-    def render(self, pixels: Pixels, *, face_px: float, opaque_black: Pixels) -> Pixels:  # noqa: ARG002
-        """Area averages (not samples), drawn as flat cells."""
-        height, width = pixels.shape[:2]
-        cell_px = max(MIN_CELL_PX, face_px / self.cells_a_face)
-        cells = (max(1, round(width / cell_px)), max(1, round(height / cell_px)))
-        averages = cv2.resize(pixels, cells, interpolation=cv2.INTER_AREA)
-        return _same_type(cv2.resize(averages, (width, height), interpolation=cv2.INTER_NEAREST), pixels)
+    def render(self, samples: Samples, visible: Mask, scene: Scene) -> Samples:
+        """Cells outside are averages of what is visible in them; the tones run on inwards from these."""
+        height, width = samples.shape[:2]
+        cells = _grid(width, height, [side / cells_a_face(self.strength) for side in scene.face_px])
+        tones = _tones_of_surroundings(samples, visible, cells)
+        tones += _noise(tones.shape, samples.dtype, scene)
+        return _to_samples(cv2.resize(tones, (width, height), interpolation=cv2.INTER_NEAREST), samples)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blur:
-    """A Gaussian blur."""
+    """A soft cloud in the tones of what surrounds the region."""
 
     strength: float
-
-    @property
-    def sigma_a_face(self) -> float:
-        """Standard deviation as a share of the face: 0.1 at strength 0, 0.25 at 0.5, 0.4 at 1."""
-        return 0.1 + 0.3 * self.strength
+    weak = False
 
     def context_px(self, face_px: float) -> int:
-        """Two standard deviations, so that the blur runs into its surroundings."""
-        return int(2 * self.sigma_a_face * face_px)
+        """A quarter of the face."""
+        return int(_CONTEXT_A_FACE * face_px)
 
-    def render(self, pixels: Pixels, *, face_px: float, opaque_black: Pixels) -> Pixels:  # noqa: ARG002
-        """Blurs a reduced copy, which costs the same for a face of any size, and enlarges it again."""
-        height, width = pixels.shape[:2]
-        sigma_px = self.sigma_a_face * face_px
-        reduction = max(1.0, sigma_px / _REDUCED_SIGMA_PX)
-        size = (max(1, round(width / reduction)), max(1, round(height / reduction)))
-        reduced = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
-        blurred = cv2.GaussianBlur(reduced, (0, 0), max(1.0, sigma_px / reduction), borderType=cv2.BORDER_REPLICATE)
-        return _same_type(cv2.resize(blurred, (width, height), interpolation=cv2.INTER_LINEAR), pixels)
+    def render(self, samples: Samples, visible: Mask, scene: Scene) -> Samples:
+        """The tones of the surroundings run on inwards."""
+        height, width = samples.shape[:2]
+        grain_px = [sigma_a_face(self.strength) * side / _GRAIN_A_SIGMA for side in scene.face_px]
+        grid = _grid(width, height, grain_px)
+        tones = _tones_of_surroundings(samples, visible, grid)
+        tones += _noise(tones.shape, samples.dtype, scene)
+        soft = cv2.GaussianBlur(tones, (0, 0), _GRAIN_A_SIGMA / 2, borderType=cv2.BORDER_REPLICATE)
+        return _to_samples(cv2.resize(soft, (width, height), interpolation=cv2.INTER_CUBIC), samples)
 
 
 @dataclass(frozen=True, slots=True)
 class Solid:
     """Opaque black."""
 
+    weak = False
+
     def context_px(self, face_px: float) -> int:  # noqa: ARG002
         """None."""
         return 0
 
-    def render(self, pixels: Pixels, *, face_px: float, opaque_black: Pixels) -> Pixels:  # noqa: ARG002
+    def render(self, samples: Samples, visible: Mask, scene: Scene) -> Samples:  # noqa: ARG002
         """Nothing of the original enters."""
-        rendered = np.empty_like(pixels)
-        rendered[:] = opaque_black
+        rendered = np.empty_like(samples)
+        rendered[:] = scene.opaque_black
         return rendered
 
 
-def _same_type(rendered: object, pixels: Pixels) -> Pixels:
-    return np.asarray(rendered, pixels.dtype).reshape(pixels.shape)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AveragingMosaic:
+    """Square cells, each the average of what it covers. Weak: a face recogniser does better than chance on it."""
+
+    strength: float
+    weak = True
+
+    def context_px(self, face_px: float) -> int:  # noqa: ARG002
+        """None: cells end at the region's bounding box."""
+        return 0
+
+    def render(self, samples: Samples, visible: Mask, scene: Scene) -> Samples:  # noqa: ARG002
+        """Area averages (not samples), drawn as flat cells."""
+        height, width = samples.shape[:2]
+        cells = _grid(width, height, [side / cells_a_face(self.strength) for side in scene.face_px])
+        averages = cv2.resize(samples, cells, interpolation=cv2.INTER_AREA)
+        return _to_samples(cv2.resize(averages, (width, height), interpolation=cv2.INTER_NEAREST), samples)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GaussianBlur:
+    """A Gaussian blur. Weak: a face recogniser does better than chance on it."""
+
+    strength: float
+    weak = True
+
+    def context_px(self, face_px: float) -> int:
+        """Two standard deviations, so that the blur runs into its surroundings."""
+        return int(2 * sigma_a_face(self.strength) * face_px)
+
+    def render(self, samples: Samples, visible: Mask, scene: Scene) -> Samples:  # noqa: ARG002
+        """Blurs a reduced copy, which costs the same for a face of any size, and enlarges it again."""
+        height, width = samples.shape[:2]
+        sigmas_px = [sigma_a_face(self.strength) * side for side in scene.face_px]
+        size = _grid(width, height, [max(1.0, sigma_px / _REDUCED_SIGMA_PX) for sigma_px in sigmas_px])
+        reduced = cv2.resize(samples, size, interpolation=cv2.INTER_AREA)
+        across, down = (max(1.0, s * n / full) for s, n, full in zip(sigmas_px, size, (width, height), strict=True))
+        blurred = cv2.GaussianBlur(reduced, (0, 0), across, sigmaY=down, borderType=cv2.BORDER_REPLICATE)
+        return _to_samples(cv2.resize(blurred, (width, height), interpolation=cv2.INTER_LINEAR), samples)
+
+
+def cells_a_face(strength: float) -> float:
+    """9 at strength 0, 6 at 0.5, 3 at 1."""
+    return 9 - 6 * strength
+
+
+def sigma_a_face(strength: float) -> float:
+    """Standard deviation of a blur as a share of the face: 0.1 at strength 0, 0.25 at 0.5, 0.4 at 1."""
+    return 0.1 + 0.3 * strength
+
+
+def _grid(width: int, height: int, cell_px: list[float]) -> tuple[int, int]:
+    """How many cells of about that size fill an area, across and down."""
+    across_px, down_px = (max(MIN_CELL_PX, side) for side in cell_px)
+    return max(1, round(width / across_px)), max(1, round(height / down_px))
+
+
+def _tones_of_surroundings(samples: Samples, visible: Mask, cells: tuple[int, int]) -> Levels:
+    """A grid of tones: the average of what is visible in a cell, and where nothing is, what lies around runs on."""
+    across_px, down_px = samples.shape[1] / cells[0], samples.shape[0] / cells[1]
+    step = max(1, int(min(across_px, down_px) / _VALUES_A_CELL_SIDE))  # of large cells, some samples are enough
+    samples, visible = samples[::step, ::step], visible[::step, ::step]
+    shown = visible.astype(np.float32)
+    weights = _shrunk(shown, cells)
+    sums = _shrunk(samples * shown[..., None], cells).reshape(*weights.shape, -1)
+    return _filled(sums, weights, neutral=float(np.iinfo(samples.dtype).max) / 2)
+
+
+def _filled(sums: Levels, weights: Levels, *, neutral: float) -> Levels:
+    """`sums` / `weights`, and where the weight is 0 the same from a grid half as fine, and so on (push-pull).
+
+    Source: Gortler et al., "The Lumigraph" (SIGGRAPH 1996), section 3.4.
+    """
+    known = weights > 0
+    values = np.asarray(sums / np.where(known, weights, 1)[..., None], np.float32)
+    if known.all():
+        return values
+    height, width = weights.shape
+    if height == width == 1:
+        return np.full_like(values, neutral)
+    size = ((width + 1) // 2, (height + 1) // 2)
+    coarse_sums = _shrunk(sums, size).reshape(size[1], size[0], -1)
+    coarse = _filled(coarse_sums, _shrunk(weights, size), neutral=neutral)
+    enlarged = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR).reshape(values.shape)
+    return np.asarray(np.where(known[..., None], values, enlarged), np.float32)
+
+
+def _shrunk(levels: Levels, size: tuple[int, int]) -> Levels:
+    return np.asarray(cv2.resize(levels, size, interpolation=cv2.INTER_AREA), np.float32)
+
+
+def _noise(shape: tuple[int, ...], dtype: np.dtype[np.uint8 | np.uint16], scene: Scene) -> Levels:
+    """The same texture in every channel, so that it changes brightness and not colour."""
+    texture = np.random.default_rng(scene.seed).standard_normal((*shape[:2], 1), np.float32)
+    return np.asarray(texture * np.array(scene.noise, np.float32) * np.iinfo(dtype).max, np.float32)
+
+
+def _to_samples(rendered: object, like: Samples) -> Samples:
+    levels: NDArray[np.generic] = np.asarray(rendered).reshape(like.shape)
+    if np.issubdtype(levels.dtype, np.floating):
+        levels = np.clip(np.rint(levels), 0, np.iinfo(like.dtype).max)
+    return np.asarray(levels, like.dtype)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import cv2
 import grpc
+from threadpoolctl import threadpool_limits
 
 from facet.v1 import anonymizer_pb2, anonymizer_pb2_grpc
 from services.anonymizer.servicer import AnonymizerServicer
@@ -18,13 +19,16 @@ class AnonymizerTier:
     service_name = anonymizer_pb2.DESCRIPTOR.services_by_name["AnonymizerService"].full_name
 
     def __init__(self, settings: AnonymizerSettings, metrics: TierMetrics) -> None:
-        cv2.setNumThreads(1)  # pictures are worked on side by side: a second level of threads only makes them wait
+        # Pictures are worked on side by side: a second level of threads only makes them wait.
+        cv2.setNumThreads(1)
+        threadpool_limits(1, "blas")
         self._pool = WorkerPool(workers=settings.workers, queue_size=settings.queue_size, metrics=metrics)
         self._limits = settings.shared.picture_limits
+        self._keep_capture_time = settings.keep_capture_time
 
     def register(self, server: grpc.aio.Server) -> None:
         """Adds the servicer."""
-        servicer = AnonymizerServicer(self._pool, self._limits)
+        servicer = AnonymizerServicer(self._pool, self._limits, keep_capture_time=self._keep_capture_time)
         anonymizer_pb2_grpc.add_AnonymizerServiceServicer_to_server(servicer, server)
 
     async def load(self) -> None:

@@ -13,8 +13,14 @@ class PictureFormat(Enum):
     WEBP = "WEBP"
     BMP = "BMP"
     TIFF = "TIFF"
+    HEIF = "HEIF"
 
     @property
     def media_type(self) -> str:
         """For instance image/jpeg."""
         return f"image/{self.value.lower()}"
+
+    @property
+    def written(self) -> bool:
+        """Whether pictures are also written in it: HEIF is only read."""
+        return self is not PictureFormat.HEIF

@@ -19,6 +19,8 @@ from services.chassis.errors import DeadlinePassed, InvalidRequest, NotReady, Ov
 from services.embedder.embeddings import Embeddings, FaceBatch
 
 Embed = Callable[[FaceBatch], Embeddings]  # blocking
+_LATEST = 0.2
+"""The share of the latest batch in what a face is expected to take."""
 CLOSING = "the embedder is shutting down"
 
 
@@ -118,6 +120,8 @@ class Batcher:
         self._max_batch = max_batch
         self._max_queue = max_queue
         self._observer = observer
+        self._running = 0  # faces on the device
+        self._face_s = 0.0  # what a face takes the device; 0 until it has embedded one
         self._waiting: dict[_Call, None] = {}  # in order of arrival, and quick to leave
         self._queued = 0
         self._changed = asyncio.Event()
@@ -134,7 +138,7 @@ class Batcher:
 
         Raises:
             InvalidRequest: more faces than the queue ever holds.
-            Overloaded: the queue is full.
+            Overloaded: the queue is full, or so long that the answer would come after the deadline.
             DeadlinePassed: the deadline passed before the device had a turn for it.
             NotReady: the batcher is closed.
         """
@@ -145,6 +149,10 @@ class Batcher:
         if self._queued + len(faces) > self._max_queue:
             self._observer.refused()
             raise Overloaded(f"the embedder's queue of {self._max_queue} faces is full")
+        expected_s = (self._queued + self._running + len(faces)) * self._face_s
+        if deadline_s is not None and self._queued and time.monotonic() + expected_s > deadline_s:
+            self._observer.refused()
+            raise Overloaded(f"{self._queued} faces wait before it, too many to answer in time")
         call = _Call(faces, deadline_s)
         self._waiting[call] = None
         self._count(len(faces))
@@ -227,6 +235,7 @@ class Batcher:
             part.call.queue_wait_s = wait_s
             part.call.queued -= len(part)
         self._count(-len(batch.faces))
+        self._running = len(batch.faces)
         self._observer.started(faces=len(batch.faces), waits_s=waits_s)
         running = asyncio.get_running_loop().run_in_executor(self._thread, self._timed, batch.faces)
         running.add_done_callback(lambda _: self._changed.set())
@@ -237,6 +246,7 @@ class Batcher:
         return self._embed_batch(faces), time.monotonic() - started_s
 
     def _deliver(self, batch: _Batch, done: asyncio.Future[tuple[Embeddings, float]]) -> None:
+        self._running = 0
         error = done.exception()
         if error is not None:
             for part in batch.parts:
@@ -244,6 +254,8 @@ class Batcher:
             return
         embeddings, device_s = done.result()
         self._observer.finished(device_s=device_s)
+        latest_s = device_s / len(batch.faces)
+        self._face_s = (1 - _LATEST) * self._face_s + _LATEST * latest_s if self._face_s else latest_s
         start = 0
         for part in batch.parts:
             rows = slice(start, start + len(part))

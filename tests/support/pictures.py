@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, PngImagePlugin
+from PIL import Image, ImageOps, PngImagePlugin
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
 LOSSLESS = {"WEBP": {"lossless": True, "exact": True}}
@@ -40,6 +40,12 @@ def decode(content: bytes) -> Image.Image:
     image = Image.open(io.BytesIO(content))
     image.load()
     return image
+
+
+def shown(content: bytes) -> Image.Image:
+    """The file as it is shown: turned upright."""
+    image: Image.Image = decode(content)
+    return ImageOps.exif_transpose(image) if image.getexif().get(ORIENTATION_TAG, 1) != 1 else image
 
 
 def noise(width: int, height: int, mode: str = "RGB", seed: int = 0) -> Image.Image:

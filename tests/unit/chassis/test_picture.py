@@ -59,7 +59,7 @@ def test_pixels_are_upright_in_every_orientation(file_format: str, orientation: 
     picture = open_picture(content, LIMITS)
     assert (picture.width_px, picture.height_px) == upright.size
     assert difference(picture.rgb(), upright) < 2
-    assert difference(np.asarray(picture.image()), upright) < 2
+    assert difference(picture.pixels().samples.astype(np.uint8), upright) < 2
 
 
 @pytest.mark.parametrize("file_format", TURNABLE)
@@ -94,9 +94,11 @@ def test_thinnest_pictures_are_decoded_and_shrunk_to_no_less_than_a_pixel(
 )
 def test_png_keeps_channels_and_depth_that_matter(mode: str, decoded: str) -> None:
     content = encode(noise(30, 20, mode), "PNG")
-    image = open_picture(content, LIMITS).image()
-    assert image.mode == decoded
-    assert np.array_equal(np.asarray(image), np.asarray(decode(content).convert(decoded)))
+    pixels = open_picture(content, LIMITS).pixels()
+    assert pixels.channels == decoded.replace("I;16", "L")
+    expected = np.asarray(decode(content).convert(decoded))
+    assert np.array_equal(pixels.samples, expected.reshape(20, 30, -1))
+    assert pixels.samples.dtype == expected.dtype
 
 
 @pytest.mark.parametrize(
@@ -111,7 +113,9 @@ def test_tiff_keeps_channels_and_depth_that_matter(mode: str, decoded: str) -> N
     else:
         content = encode(noise(30, 20).convert("P" if mode == "PA" else mode).convert(mode), "TIFF")
     picture = open_picture(content, LIMITS)
-    assert picture.image().mode == decoded
+    pixels = picture.pixels()
+    assert pixels.channels == decoded.replace("I;16", "L")
+    assert pixels.samples.dtype == (np.uint16 if decoded == "I;16" else np.uint8)
     assert picture.rgb().shape == (20, 30, 3)
 
 
@@ -119,13 +123,14 @@ def test_sixteen_bit_grey_is_shown_by_its_upper_byte() -> None:
     samples = np.array([[0, 255, 256, 0x1234, 65535]], np.uint16)
     picture = open_picture(png(samples, colour_type=0, bits=16), LIMITS)
     assert picture.rgb()[0, :, 0].tolist() == [0, 0, 1, 0x12, 255]
-    assert np.array_equal(np.asarray(picture.image()), samples)
+    assert np.array_equal(picture.pixels().samples[..., 0], samples)
 
 
-def test_sixteen_bit_colour_becomes_eight_bit() -> None:
+def test_sixteen_bit_colour_is_shown_by_its_upper_bytes_and_kept_whole() -> None:
     samples = np.array([[[0x1234, 0x5678, 0x9ABC]]], np.uint16)
     picture = open_picture(png(samples, colour_type=2, bits=16), LIMITS)
     assert picture.rgb().tolist() == [[[0x12, 0x56, 0x9A]]]
+    assert picture.pixels().samples.tolist() == samples.tolist()
 
 
 @pytest.mark.parametrize(
@@ -133,6 +138,14 @@ def test_sixteen_bit_colour_becomes_eight_bit() -> None:
     [
         (np.array([[[1, 2, 3], [4, 5, 6]]], np.uint8), 2, 8, png_chunk(b"tRNS", bytes((0, 1, 0, 2, 0, 3))), [0, 255]),
         (np.array([[7, 9]], np.uint8), 0, 8, png_chunk(b"tRNS", bytes((0, 7))), [0, 255]),
+        (np.array([[263, 519]], np.uint16), 0, 16, png_chunk(b"tRNS", bytes((1, 7))), [0, 65535]),
+        (
+            np.array([[[1, 2, 3], [4, 5, 6]]], np.uint16),
+            2,
+            16,
+            png_chunk(b"tRNS", bytes((0, 1, 0, 2, 0, 3))),
+            [0, 65535],
+        ),
         (
             np.array([[0, 1]], np.uint8),
             3,
@@ -141,20 +154,21 @@ def test_sixteen_bit_colour_becomes_eight_bit() -> None:
             [64, 255],
         ),
     ],
-    ids=["RGB", "grey", "palette"],
+    ids=["RGB", "grey", "grey of 16 bits", "RGB of 16 bits", "palette"],
 )
 def test_transparent_colour_becomes_an_alpha_channel(
-    samples: NDArray[np.uint8], colour_type: int, bits: int, ancillary: bytes, alpha: list[int]
+    samples: NDArray[np.uint8] | NDArray[np.uint16], colour_type: int, bits: int, ancillary: bytes, alpha: list[int]
 ) -> None:
-    image = open_picture(png(samples, colour_type=colour_type, bits=bits, ancillary=ancillary), LIMITS).image()
-    assert list(image.getchannel("A").get_flattened_data()) == alpha
+    pixels = open_picture(png(samples, colour_type=colour_type, bits=bits, ancillary=ancillary), LIMITS).pixels()
+    assert pixels.channels[-1] == "A"
+    assert pixels.samples[0, :, -1].tolist() == alpha
 
 
 def test_bilevel_transparent_colour_becomes_an_alpha_channel() -> None:
     content = encode(Image.new("1", (2, 1), 1), "PNG", transparency=1)
-    image = open_picture(content, LIMITS).image()
-    assert image.mode == "LA"
-    assert list(image.getchannel("A").get_flattened_data()) == [0, 0]
+    pixels = open_picture(content, LIMITS).pixels()
+    assert pixels.channels == "LA"
+    assert pixels.samples[0, :, 1].tolist() == [0, 0]
 
 
 def test_first_picture_of_a_phone_jpeg_counts() -> None:

@@ -179,6 +179,23 @@ async def test_call_that_does_not_fit_the_queue_is_refused_at_once() -> None:
     assert log.depths[-1] == 0
 
 
+async def test_call_that_would_be_answered_too_late_is_refused_at_once() -> None:
+    device, log = Device(batch_s=0.1), Log()
+    async with batching(device, log, max_batch=2, max_queue=100) as batcher:
+        await embedded(batcher, faces(0, 1))  # now it is known what a face takes
+        crowd = [
+            asyncio.create_task(embedded(batcher, faces(*range(number, number + 4)))) for number in range(10, 30, 4)
+        ]
+        await asyncio.sleep(0)
+        sent_s = time.monotonic()
+        with pytest.raises(Overloaded, match="too many to answer in time"):
+            await embedded(batcher, face(1), deadline_s=sent_s + 0.3)
+        assert time.monotonic() - sent_s < 0.05
+        await embedded(batcher, face(1), deadline_s=sent_s + 30)
+        await asyncio.gather(*crowd)
+    assert log.refusals == 1
+
+
 async def test_call_that_never_fits_the_queue_is_invalid() -> None:
     async with batching(Device(), max_queue=4) as batcher:
         with pytest.raises(InvalidRequest, match="5 faces in one call; at most 4"):
@@ -311,7 +328,7 @@ async def test_of_200_concurrent_callers_who_leave_at_random_nobody_gets_another
 
     assert outcomes.count("answered") > 50
     assert outcomes.count("TimeoutError") > 0
-    assert outcomes.count("DeadlinePassed") > 0
+    assert outcomes.count("DeadlinePassed") + outcomes.count("Overloaded") > 0
     assert log.depths[-1] == 0
     assert max(log.batch_sizes) <= 16
     assert len(tasks_left) == 1  # the owner
