@@ -170,7 +170,7 @@ def _measure_tier(weights: Path, threads: int, seconds: float, best_ms: float) -
         f"through gRPC, {CALLERS} callers of one face: {rate:.1f} faces/s, {rate * best_ms / 10:.0f} % of the bare best"
     )
     print(
-        f"{OVERLOAD} times as many: {came.answers_a_second:.1f} faces/s, {100 * came.answers_a_second / rate:.0f} % of that; "
+        f"{OVERLOAD} times as many: {came.answers_a_second:.1f} faces/s, {came.answers_a_second / rate:.0%} of that; "
         f"{len(came.refused_after_s)} refused after {1000 * statistics.median(came.refused_after_s):.0f} ms (median), "
         f"{len(came.answered_after_s)} answered, {came.late} of them late"
     )

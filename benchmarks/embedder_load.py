@@ -1,4 +1,4 @@
-"""Load on a running embedder: callers of EmbedFaces who send anew when answered, or however many answers are still due."""
+"""Load on a running embedder: callers of EmbedFaces who send anew when answered, or who never wait."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from gateway.commands import calibrate, evaluate, models, up
+from gateway.commands import calibrate, evaluate, models, up, verify_receipt
 from gateway.commands.output import say_error
 from services.chassis.errors import FacetError
 
@@ -36,6 +36,7 @@ app.add_typer(models.app, name="models")
 app.command()(up.up)
 app.command()(evaluate.evaluate)
 app.command()(calibrate.calibrate)
+app.command()(verify_receipt.verify_receipt)
 
 
 @app.callback()

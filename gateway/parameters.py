@@ -32,6 +32,14 @@ class ShapeName(StrEnum):
     BOX = "box"
 
 
+class FormatName(StrEnum):
+    """The file format of an answered picture."""
+
+    JPEG = "jpeg"
+    PNG = "png"
+    WEBP = "webp"
+
+
 class DetectionParameters(BaseModel):
     """What to look for; a misspelt parameter is refused, not ignored."""
 
@@ -61,13 +69,23 @@ class AnonymizationParameters(DetectionParameters):
 
     style: StyleName = Field(StyleName.MOSAIC, description="What a hidden face looks like.")
     shape: ShapeName = Field(ShapeName.ELLIPSE, description="The outline of what is hidden.")
-    strength: float | None = Field(
-        None, ge=0, le=1, description="0 weakest, 1 strongest: larger cells, wider blur; unset = 0.5."
-    )
-    margin: float | None = Field(
-        None, ge=0, le=2, description="How far to hide beyond the face's box, as a share of it; unset = 0.3."
-    )
+    strength: float = Field(0.5, ge=0, le=1, description="0 weakest, 1 strongest: larger cells, wider blur.")
+    margin: float = Field(0.3, ge=0, le=2, description="How far to hide beyond the face's box, as a share of it.")
     boxes: bool = Field(False, description="Draw a box around each hidden face.")
+    format: FormatName | None = Field(
+        None, description="The answer's file format; unset = as the picture came, and JPEG or PNG for a HEIC."
+    )
+    allow_weak: bool = Field(
+        False,
+        description="Hide by averaging the face itself, as other tools do; enough identity remains for a recogniser to "
+        "do better than chance.",
+    )
+    verify: bool = Field(
+        False,
+        description="Search the result again and compare each hidden face with its original; hide more strongly what "
+        "is still found or recognised, and answer an error where that does not help. The server may force it.",
+    )
+    receipt: bool = Field(False, description="Answer a signed receipt of what was hidden (X-Facet-Receipt).")
 
     def redaction(self) -> anonymizer_pb2.Redaction:
         """The anonymizer's message."""
@@ -77,4 +95,11 @@ class AnonymizationParameters(DetectionParameters):
             strength=self.strength,
             margin=self.margin,
             outline=self.boxes,
+            allow_weak=self.allow_weak,
         )
+
+    def output(self) -> anonymizer_pb2.OutputFormat.ValueType:
+        """The anonymizer's value of `format`."""
+        if self.format is None:
+            return anonymizer_pb2.OUTPUT_FORMAT_UNSPECIFIED
+        return anonymizer_pb2.OutputFormat.Value(f"OUTPUT_FORMAT_{self.format.name}")

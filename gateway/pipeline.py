@@ -1,4 +1,4 @@
-"""How the tiers are composed: picture -> faces -> hidden picture, or picture -> faces -> embeddings."""
+"""What the tiers do for a request: faces of pictures, their crops and embeddings, hidden regions."""
 
 from __future__ import annotations
 
@@ -12,18 +12,8 @@ from services.chassis.errors import InvalidRequest, NotReady
 
 FACES_A_CALL = 64
 """A picture of a crowd is embedded in several calls, so that none is larger than the embedder's queue."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnonymizedPicture:
-    """A picture with its faces hidden."""
-
-    content: bytes
-    media_type: str
-    hidden_faces: int
-    model_id: str
-    notice: str
-    """What to know of this answer, for people; empty where there is nothing to say."""
+CROPS_A_CALL = 256
+"""A crowd's crops are fetched in several calls, so that no answer is larger than a message may be."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,32 +65,22 @@ class Pipeline:
         request = detector_pb2.DetectFacesRequest(image=image_pb2.Image(content=content), config=config)
         return await self._tiers.detector.call(self._tiers.detector_stub.DetectFaces, request, deadline)
 
-    async def anonymize(
-        self,
-        content: bytes,
-        config: detector_pb2.DetectionConfig,
-        redaction: anonymizer_pb2.Redaction,
-        deadline: Deadline,
-    ) -> AnonymizedPicture:
-        """The picture with every face hidden that the detector finds.
+    async def align(
+        self, content: bytes, faces: Sequence[geometry_pb2.Face], deadline: Deadline
+    ) -> list[geometry_pb2.AlignedFace | None]:
+        """The aligned crops of known faces; None where a face's landmarks allow none.
 
         Raises:
-            FacetError: As the detector or the anonymizer answers; the original is never passed off as done.
+            FacetError: As the detector answers.
         """
-        detection = await self.detect(content, config, deadline)
-        request = anonymizer_pb2.AnonymizeImageRequest(
-            image=image_pb2.Image(content=content),
-            regions=[anonymizer_pb2.Region(box=face.box, landmarks=face.landmarks) for face in detection.faces],
-            redaction=redaction,
-        )
-        done = await self.hide(request, deadline)
-        return AnonymizedPicture(
-            content=done.image.content,
-            media_type=done.media_type,
-            hidden_faces=done.hidden_regions,
-            model_id=detection.model_id,
-            notice=detection.notice,
-        )
+        crops: list[geometry_pb2.AlignedFace | None] = []
+        for start in range(0, len(faces), CROPS_A_CALL):
+            request = detector_pb2.AlignFacesRequest(
+                image=image_pb2.Image(content=content), faces=faces[start : start + CROPS_A_CALL]
+            )
+            answer = await self._tiers.detector.call(self._tiers.detector_stub.AlignFaces, request, deadline)
+            crops.extend(crop if crop.pixels else None for crop in answer.aligned)
+        return crops
 
     async def hide(
         self, request: anonymizer_pb2.AnonymizeImageRequest, deadline: Deadline
@@ -121,7 +101,7 @@ class Pipeline:
         config.include_aligned = True
         detection = await self.detect(content, config, deadline)
         aligned = [face.aligned for face in detection.faces if face.HasField("aligned")]
-        embeddings, model_id = await self._embed(aligned, deadline)
+        embeddings, model_id = await self.embed_aligned(aligned, deadline)
         remaining = iter(embeddings)
         return EmbeddedFaces(
             detection=detection,
@@ -143,7 +123,7 @@ class Pipeline:
         if not faces:
             return None
         largest = max(faces, key=lambda f: (f.box.x_max - f.box.x_min) * (f.box.y_max - f.box.y_min))
-        [embedding], model_id = await self._embed([largest.aligned], deadline)
+        [embedding], model_id = await self.embed_aligned([largest.aligned], deadline)
         return EmbeddedFace(face=largest, embedding=embedding, model_id=model_id)
 
     async def compare(
@@ -160,9 +140,7 @@ class Pipeline:
             await self._largest_of(content, field, config, deadline)
             for content, field in ((content_a, "image_a"), (content_b, "image_b"))
         ]
-        model = await self.embedding_model(deadline)
-        if not model.HasField("threshold"):
-            raise NotReady(f"{model.model_id} has no decision threshold: `facet calibrate` finds one for the manifest")
+        model = await self.deciding_model(deadline)
         similarity = similarity_of(a, b)
         if a.model_id != model.model_id:
             raise NotReady("the embedder is changing its model; try again shortly")
@@ -206,10 +184,30 @@ class Pipeline:
         request = embedder_pb2.GetModelRequest()
         return await self._tiers.embedder.call(self._tiers.embedder_stub.GetModel, request, deadline)
 
-    async def _embed(
+    async def deciding_model(self, deadline: Deadline) -> embedder_pb2.GetModelResponse:
+        """The model that embeds, with the threshold that decides who is who.
+
+        Raises:
+            NotReady: It was never calibrated.
+            FacetError: As the embedder answers.
+        """
+        model = await self.embedding_model(deadline)
+        if not model.HasField("threshold"):
+            raise NotReady(f"{model.model_id} has no decision threshold: `facet calibrate` finds one for the manifest")
+        return model
+
+    async def embedder_serves(self) -> bool:
+        """Whether the embedder answers that it is ready; says so within a second, also where it hangs."""
+        return (await self._tiers.embedder.state()).ready
+
+    async def embed_aligned(
         self, aligned: Sequence[geometry_pb2.AlignedFace], deadline: Deadline
     ) -> tuple[list[embedder_pb2.Embedding], str]:
-        """The embeddings of aligned faces, however many, and the model that made them all."""
+        """The embeddings of aligned faces, however many, and the model that made them all.
+
+        Raises:
+            FacetError: As the embedder answers.
+        """
         if not aligned:  # nothing to embed, but the answer still names the model
             return [], (await self.embedding_model(deadline)).model_id
         embeddings: list[embedder_pb2.Embedding] = []

@@ -43,13 +43,22 @@ _KINDS: dict[type[FacetError], _Kind] = {
     errors.Overloaded: _Kind(HTTPStatus.TOO_MANY_REQUESTS, "Too busy"),
     errors.NotReady: _Kind(HTTPStatus.SERVICE_UNAVAILABLE, "Not ready"),
     errors.DeadlinePassed: _Kind(HTTPStatus.GATEWAY_TIMEOUT, "Took too long"),
+    errors.StillRecognisable: _Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "A face is still recognisable"),
 }
 _RETRIED = (errors.Overloaded, errors.NotReady)
 
-DOCUMENTED: dict[int | str, dict[str, object]] = {
-    int(kind.status): {"description": kind.title, "model": Problem, "content": {MEDIA_TYPE: {}}}
-    for kind in reversed(_KINDS.values())
-}
+_Documented = dict[int | str, dict[str, object]]
+
+
+def _documented(*kinds: _Kind) -> _Documented:
+    return {
+        int(kind.status): {"description": kind.title, "model": Problem, "content": {MEDIA_TYPE: {}}} for kind in kinds
+    }
+
+
+CHECKED = _documented(_KINDS[errors.StillRecognisable])
+"""The error response of a route that checks what it answers."""
+DOCUMENTED = {status: told for status, told in _documented(*reversed(_KINDS.values())).items() if status not in CHECKED}
 """The error responses that every picture route documents."""
 
 

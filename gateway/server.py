@@ -15,9 +15,11 @@ import uvicorn
 
 from gateway.app import create_app
 from gateway.draining import Draining
+from gateway.receipts import ReceiptKey
 from gateway.settings import GatewaySettings
 from gateway.tiers import Tiers
 from services.chassis import logs
+from services.chassis.errors import InvalidRequest
 from services.chassis.memory import reuse_freed_memory
 from services.chassis.metrics import TierMetrics
 
@@ -35,17 +37,21 @@ class _Server(uvicorn.Server):
 
 
 def run(settings: GatewaySettings) -> None:
-    """Serves until SIGTERM or SIGINT. Exits with 1 and a plain message where a port is in use."""
+    """Serves until SIGTERM or SIGINT. Exits with 1 and a plain message where a port is in use or a key unreadable."""
     logs.configure("gateway", settings.shared.log_level)
     reuse_freed_memory()
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     try:
-        asyncio.run(_serve(settings))
+        key = ReceiptKey.load(settings.receipt_key) if settings.receipt_key else None
+    except InvalidRequest as error:
+        sys.exit(f"FACET_GATEWAY_RECEIPT_KEY: {error}")
+    try:
+        asyncio.run(_serve(settings, key))
     except OSError as error:
         sys.exit(f"gateway: {error}")
 
 
-async def _serve(settings: GatewaySettings) -> None:
+async def _serve(settings: GatewaySettings, key: ReceiptKey | None) -> None:
     stopping = asyncio.Event()
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signal_number, stopping.set)
@@ -56,7 +62,7 @@ async def _serve(settings: GatewaySettings) -> None:
     tiers = Tiers(settings.targets, settings.shared)
     draining = Draining()
     config = uvicorn.Config(
-        create_app(settings, tiers, metrics, draining),
+        create_app(settings, tiers, metrics, draining, key),
         http="httptools",
         loop="asyncio",
         ws="none",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pydantic import Field, PositiveFloat
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -27,5 +29,9 @@ class GatewaySettings(BaseSettings):
     metrics_port: int = Field(9100, ge=0, le=65535)
     deadline_s: PositiveFloat = 60.0
     """How long one request may take, all tiers together."""
+    verify: bool = False
+    """Check every anonymized picture, whether or not a request asks for it."""
+    receipt_key: Path | None = None
+    """A PEM file with the Ed25519 key that signs receipts; None = receipts are refused."""
     targets: TargetSettings = Field(default_factory=TargetSettings)
     shared: SharedSettings = Field(default_factory=SharedSettings)

@@ -1,19 +1,41 @@
-"""Pictures out of HTTP requests: the raw body or multipart fields, bounded, in memory only."""
+"""Pictures and what goes with them out of HTTP requests: the raw body or multipart fields, bounded, in memory only."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from fastapi import Request
-from starlette.datastructures import UploadFile
+from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from services.chassis.errors import InvalidRequest, TooLarge
+from services.chassis.settings import MIB
+
+MAX_DOCUMENT_BYTES = 4 * MIB
+MAX_REFERENCES = 64
+MAX_REFERENCE_PICTURES = 2
+"""All references of a request together may be as large as so many of the largest pictures."""
 
 _MULTIPART = "multipart/form-data"
 _MULTIPART_OVERHEAD_BYTES = 64 * 1024  # part headers and boundaries
 _MAX_PARTS = 8
+_ANONYMIZATION_FIELDS = frozenset({"image", "faces", "keep", "only"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnonymizationUpload:
+    """A picture to anonymize and what was sent with it."""
+
+    image: bytes
+    faces: bytes | None = None
+    """A JSON document: which faces to hide."""
+    keep: Sequence[bytes] = ()
+    """Each a picture or a JSON document: whom to leave visible."""
+    only: Sequence[bytes] = ()
+    """Each a picture or a JSON document: whom alone to hide."""
 
 
 class _MemoryParser(MultiPartParser):
@@ -45,24 +67,70 @@ async def read_pictures(request: Request, fields: tuple[str, ...], *, max_bytes:
     """
     if not _is_multipart(request):
         raise InvalidRequest(f"send multipart/form-data with {_files(fields)}")
-    stream = _bounded(request, len(fields) * max_bytes + _MULTIPART_OVERHEAD_BYTES)
+    async with _form(request, max_bytes=len(fields) * max_bytes, max_parts=_MAX_PARTS) as form:
+        return [await _picture(form, field, fields, max_bytes) for field in fields]
+
+
+async def read_anonymization(request: Request, *, max_bytes: int) -> AnonymizationUpload:
+    """What `POST /v1/anonymize` takes: the raw picture, or the fields of AnonymizationUpload.
+
+    Raises:
+        TooLarge: The picture or a reference has more than `max_bytes`, or a document or everything too many.
+        InvalidRequest: A multipart body that is malformed, has no `image`, too many of a field, or one unknown.
+    """
+    if not _is_multipart(request):
+        return AnonymizationUpload(image=await read_picture(request, max_bytes=max_bytes))
+    total_bytes = (1 + MAX_REFERENCE_PICTURES) * max_bytes + MAX_DOCUMENT_BYTES
+    async with _form(request, max_bytes=total_bytes, max_parts=2 * MAX_REFERENCES + _MAX_PARTS) as form:
+        image = await _picture(form, "image", ("image",), max_bytes)
+        if not form.keys() <= _ANONYMIZATION_FIELDS:  # a misspelt `faces` would hide other faces than those meant
+            raise InvalidRequest(f"a multipart field is none of {', '.join(sorted(_ANONYMIZATION_FIELDS))}")
+        if len(form.getlist("image")) > 1:
+            raise InvalidRequest("Too many files named 'image'; send one picture")
+        documents = await _parts(form, "faces", max_parts=1, max_bytes=MAX_DOCUMENT_BYTES)
+        return AnonymizationUpload(
+            image=image,
+            faces=documents[0] if documents else None,
+            keep=await _parts(form, "keep", max_parts=MAX_REFERENCES, max_bytes=max_bytes),
+            only=await _parts(form, "only", max_parts=MAX_REFERENCES, max_bytes=max_bytes),
+        )
+
+
+@asynccontextmanager
+async def _form(request: Request, *, max_bytes: int, max_parts: int) -> AsyncIterator[FormData]:
+    """The parsed body, for as long as the context lasts."""
+    stream = _bounded(request, max_bytes + _MULTIPART_OVERHEAD_BYTES)
     try:
-        form = await _MemoryParser(request.headers, stream, max_files=_MAX_PARTS, max_fields=_MAX_PARTS).parse()
+        form = await _MemoryParser(request.headers, stream, max_files=max_parts, max_fields=max_parts).parse()
     except MultiPartException as error:
         raise InvalidRequest(f"the multipart body is malformed: {error.message}") from error
     except UnicodeError as error:  # some of Python's codecs raise more than Starlette expects
         raise InvalidRequest("the multipart body names a charset that is none of text; leave it out") from error
-    pictures = []
-    for field in fields:
-        upload = form.get(field)
-        if not isinstance(upload, UploadFile):
-            raise InvalidRequest(f"the multipart body needs {_files(fields)}; {field!r} is missing")
-        content = await upload.read()
-        if len(content) > max_bytes:
-            raise _too_large(max_bytes)
-        pictures.append(content)
-    await form.close()
-    return pictures
+    try:
+        yield form
+    finally:
+        await form.close()
+
+
+async def _picture(form: FormData, field: str, fields: tuple[str, ...], max_bytes: int) -> bytes:
+    upload = form.get(field)
+    if not isinstance(upload, UploadFile):
+        raise InvalidRequest(f"the multipart body needs {_files(fields)}; {field!r} is missing")
+    content = await upload.read()
+    if len(content) > max_bytes:
+        raise _too_large(max_bytes)
+    return content
+
+
+async def _parts(form: FormData, field: str, *, max_parts: int, max_bytes: int) -> list[bytes]:
+    """The parts of a field that may be repeated, each a file or text."""
+    values = form.getlist(field)
+    if len(values) > max_parts:
+        raise InvalidRequest(f"{field}: at most {max_parts} are accepted, these are {len(values)}")
+    parts = [await v.read() if isinstance(v, UploadFile) else v.encode(errors="replace") for v in values]
+    if any(len(part) > max_bytes for part in parts):
+        raise TooLarge(f"{field}: at most {max_bytes} bytes each are accepted")
+    return parts
 
 
 async def _bounded(request: Request, max_bytes: int) -> AsyncGenerator[bytes, None]:

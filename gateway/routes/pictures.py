@@ -10,17 +10,21 @@ from fastapi import APIRouter, Query, Request, Response
 
 from facet.v1.embedder_pb2 import GetModelResponse
 from gateway import problems
+from gateway.anonymization import Anonymization, Order
 from gateway.answers import CompareAnswer, DetectAnswer, EmbedAnswer, ModelAnswer, ModelsAnswer
+from gateway.choosing import choice_of
 from gateway.clients import while_connected
 from gateway.deadline import Deadline
 from gateway.parameters import AnonymizationParameters, DetectionParameters
 from gateway.pipeline import Pipeline
 from gateway.settings import GatewaySettings
-from gateway.uploads import read_picture, read_pictures
+from gateway.uploads import MAX_REFERENCES, read_anonymization, read_picture, read_pictures
 from services.chassis.errors import NotReady
 from services.chassis.picture_format import PictureFormat
 
-_PICTURE_TYPES = {f.media_type: {"schema": {"type": "string", "format": "binary"}} for f in PictureFormat}
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+_PICTURE_TYPES = {f.media_type: _BINARY for f in PictureFormat}
+_ANSWERED_TYPES = {f.media_type: _BINARY for f in PictureFormat if f.written}
 
 
 def _multipart(*fields: str) -> dict[str, Any]:
@@ -30,22 +34,73 @@ def _multipart(*fields: str) -> dict[str, Any]:
 
 
 _ONE_PICTURE = {"requestBody": {"required": True, "content": {**_PICTURE_TYPES, **_multipart("image")}}}
+_PART = {"type": "string", "format": "binary"}
+_PEOPLE = (
+    "a picture that shows one person large, or JSON: `embedding_model` and `embedding`, or what `/v1/embed` answered "
+    "for one face. Excludes the other fields but `image`."
+)
+_ANONYMIZATION_FIELDS = {
+    "image": {**_PART, "description": "The picture."},
+    "faces": {
+        **_PART,
+        "description": "JSON as `/v1/detect` answers it, edited at will: nothing is detected, and exactly these boxes "
+        "are hidden. `width`, `height` and each face's `box` are needed. Excludes `keep` and `only`.",
+    },
+    "keep": {
+        "type": "array",
+        "maxItems": MAX_REFERENCES,
+        "items": _PART,
+        "description": f"Hide everyone but these people, and all whose identity is in doubt; each {_PEOPLE}",
+    },
+    "only": {
+        "type": "array",
+        "maxItems": MAX_REFERENCES,
+        "items": _PART,
+        "description": f"Hide these people, and all whose identity is in doubt; each {_PEOPLE}",
+    },
+}
+_ANONYMIZED_PICTURE = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            **_PICTURE_TYPES,
+            "multipart/form-data": {
+                "schema": {"type": "object", "required": ["image"], "properties": _ANONYMIZATION_FIELDS}
+            },
+        },
+    }
+}
 _TWO_PICTURES = {"requestBody": {"required": True, "content": _multipart("image_a", "image_b")}}
 _ANONYMIZED: dict[int | str, dict[str, Any]] = {
     200: {
-        "description": "The picture with every found face hidden: same format and size, upright, without metadata.",
-        "content": _PICTURE_TYPES,
+        "description": "The picture with its faces hidden: same format and size, upright, without metadata.",
+        "content": _ANSWERED_TYPES,
         "headers": {
-            "X-Facet-Faces": {"description": "How many faces were hidden.", "schema": {"type": "integer"}},
-            "X-Facet-Model": {"description": "The detection model that answered.", "schema": {"type": "string"}},
+            "X-Facet-Faces": {
+                "description": "How many faces were hidden, with those that only the check found.",
+                "schema": {"type": "integer"},
+            },
+            "X-Facet-Model": {
+                "description": "The detection model that answered; absent where the faces were given.",
+                "schema": {"type": "string"},
+            },
             "X-Facet-Notice": {"description": "What to know of it, if anything.", "schema": {"type": "string"}},
+            "X-Facet-Check": {
+                "description": "Where the result was checked: how many faces were hidden more strongly, and whether "
+                "the hidden faces were compared with the originals.",
+                "schema": {"type": "string", "examples": ["passed; escalated=0; identity=compared"]},
+            },
+            "X-Facet-Receipt": {
+                "description": "Where asked for: what was hidden, as a JWS that the key of `/v1/receipt-key` signed.",
+                "schema": {"type": "string"},
+            },
         },
     }
 }
 
 
-def picture_routes(pipeline: Pipeline, settings: GatewaySettings) -> APIRouter:
-    """The routes, served by `pipeline`."""
+def picture_routes(pipeline: Pipeline, anonymization: Anonymization, settings: GatewaySettings) -> APIRouter:
+    """The routes, served by `pipeline` and `anonymization`."""
     router = APIRouter(prefix="/v1", tags=["pictures"], responses=problems.DOCUMENTED)
     max_bytes = settings.shared.max_image_bytes
 
@@ -58,20 +113,31 @@ def picture_routes(pipeline: Pipeline, settings: GatewaySettings) -> APIRouter:
 
     @router.post(
         "/anonymize",
-        openapi_extra=_ONE_PICTURE,
+        openapi_extra=_ANONYMIZED_PICTURE,
         response_class=Response,
-        responses={**problems.DOCUMENTED, **_ANONYMIZED},
+        responses={**problems.DOCUMENTED, **problems.CHECKED, **_ANONYMIZED},
     )
     async def anonymize(request: Request, parameters: Annotated[AnonymizationParameters, Query()]) -> Response:
-        """Makes every face of a picture unrecognisable."""
-        content = await read_picture(request, max_bytes=max_bytes)
-        work = pipeline.anonymize(
-            content, parameters.detection_config(), parameters.redaction(), Deadline(settings.deadline_s)
+        """Makes the faces of a picture unrecognisable: all that are found, those given, or by whom they show."""
+        upload = await read_anonymization(request, max_bytes=max_bytes)
+        order = Order(
+            content=upload.image,
+            choice=choice_of(upload, pipeline),
+            config=parameters.detection_config(),
+            redaction=parameters.redaction(),
+            output=parameters.output(),
+            check=parameters.verify or settings.verify,
+            receipt=parameters.receipt,
         )
+        work = anonymization.anonymize(order, Deadline(settings.deadline_s))
         done = await while_connected(request, work)
-        headers = {"X-Facet-Faces": str(done.hidden_faces), "X-Facet-Model": done.model_id}
-        if done.notice:
-            headers["X-Facet-Notice"] = done.notice
+        said = {
+            "X-Facet-Model": done.model_id,
+            "X-Facet-Notice": done.notice,
+            "X-Facet-Check": done.check,
+            "X-Facet-Receipt": done.receipt,
+        }
+        headers = {"X-Facet-Faces": str(done.hidden_faces)} | {name: text for name, text in said.items() if text}
         return Response(done.content, media_type=done.media_type, headers=headers)
 
     @router.post("/embed", openapi_extra=_ONE_PICTURE)

@@ -54,3 +54,9 @@ class DeadlinePassed(FacetError):  # noqa: N818
     """The caller's deadline passed before the answer was there."""
 
     reason = "DEADLINE_PASSED"
+
+
+class StillRecognisable(FacetError):  # noqa: N818
+    """What was to be hidden can still be found or recognised, however strongly it was hidden."""
+
+    reason = "STILL_RECOGNISABLE"

@@ -22,6 +22,7 @@ _CODES: dict[type[FacetError], grpc.StatusCode] = {
     errors.Overloaded: grpc.StatusCode.RESOURCE_EXHAUSTED,
     errors.NotReady: grpc.StatusCode.UNAVAILABLE,
     errors.DeadlinePassed: grpc.StatusCode.DEADLINE_EXCEEDED,
+    errors.StillRecognisable: grpc.StatusCode.FAILED_PRECONDITION,
 }
 _BY_REASON = {kind.reason: kind for kind in _CODES}
 _BY_CODE: dict[grpc.StatusCode, type[FacetError]] = {

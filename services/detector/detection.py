@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from services.chassis.errors import InvalidRequest
@@ -14,6 +15,8 @@ from services.detector.models import DetectorModels
 from services.detector.search import Recall
 
 MIN_CONFIDENCE = 0.02
+MAX_ALIGNED = 1024
+"""Faces cut out of a picture at a caller's word, so that an answer stays within a message."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +85,19 @@ def detect(content: bytes, config: DetectionConfig, *, models: DetectorModels, l
     )
 
 
-def _aligned(picture: Picture, faces: list[Face]) -> list[AlignedFace | None]:
+def align_faces(content: bytes, faces: Sequence[Face], *, limits: PictureLimits) -> list[AlignedFace | None]:
+    """The aligned crops of faces that are known already; None where landmarks allow none. Blocks; thread-safe.
+
+    Raises:
+        InvalidPicture: The content is no picture that can be treated (also TooLarge, UnsupportedFormat).
+        InvalidRequest: More faces than MAX_ALIGNED.
+    """
+    if len(faces) > MAX_ALIGNED:
+        raise InvalidRequest(f"faces: at most {MAX_ALIGNED} a call are aligned, these are {len(faces)}")
+    return _aligned(open_picture(content, limits), faces)
+
+
+def _aligned(picture: Picture, faces: Sequence[Face]) -> list[AlignedFace | None]:
     """The aligned crops, from a decode that is large enough for the smallest face and no larger."""
     if not faces:
         return []

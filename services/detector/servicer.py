@@ -16,10 +16,10 @@ from services.chassis.errors import InvalidRequest
 from services.chassis.metrics import TierMetrics
 from services.chassis.settings import PictureLimits
 from services.chassis.streams import answer_in_order
-from services.chassis.wire import box_to_wire, landmarks_to_wire
+from services.chassis.wire import box_from_wire, box_to_wire, landmarks_from_wire, landmarks_to_wire
 from services.chassis.workers import WorkerPool
 from services.detector.alignment import AlignedFace, Template
-from services.detector.detection import Detection, DetectionConfig, detect
+from services.detector.detection import Detection, DetectionConfig, align_faces, detect
 from services.detector.faces import Face
 from services.detector.models import DetectorModels
 from services.detector.search import Recall
@@ -67,6 +67,12 @@ class DetectorServicer(detector_pb2_grpc.DetectorServiceServicer):
                 yield pb.StreamDetectFacesResponse(error=answer)
             else:
                 yield pb.StreamDetectFacesResponse(response=answer)
+
+    async def AlignFaces(self, request: pb.AlignFacesRequest, context: Context) -> pb.AlignFacesResponse:  # noqa: ARG002, N802
+        """Cuts out the crops of faces that are known already."""
+        faces = [_known_face(face, field=f"faces[{index}]") for index, face in enumerate(request.faces)]
+        crops = await self._pool.run(partial(align_faces, request.image.content, faces, limits=self._limits))
+        return pb.AlignFacesResponse(aligned=map(_crop, crops))
 
     async def ListModels(self, request: pb.ListModelsRequest, context: Context) -> pb.ListModelsResponse:  # noqa: ARG002, N802
         """Tells which models there are."""
@@ -124,6 +130,19 @@ def _face(face: Face, aligned: AlignedFace | None) -> geometry_pb2.Face:
         box=box_to_wire(face.box), confidence=face.confidence, landmarks=landmarks_to_wire(face.landmarks)
     )
     if aligned is not None:
-        message.aligned.pixels = aligned.pixels.tobytes()
-        message.aligned.alignment = _ALIGNMENTS[aligned.template]
+        message.aligned.CopyFrom(_crop(aligned))
     return message
+
+
+def _crop(aligned: AlignedFace | None) -> geometry_pb2.AlignedFace:
+    if aligned is None:
+        return geometry_pb2.AlignedFace()
+    return geometry_pb2.AlignedFace(pixels=aligned.pixels.tobytes(), alignment=_ALIGNMENTS[aligned.template])
+
+
+def _known_face(message: geometry_pb2.Face, *, field: str) -> Face:
+    return Face(
+        box=box_from_wire(message.box, field=f"{field}.box"),
+        confidence=message.confidence,
+        landmarks=landmarks_from_wire(message.landmarks, field=f"{field}.landmarks"),
+    )

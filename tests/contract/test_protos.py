@@ -41,6 +41,8 @@ MESSAGES = {
         "recall": 6,
     },
     "DetectFacesResponse": {"width_px": 1, "height_px": 2, "faces": 3, "model_id": 4},
+    "AlignFacesRequest": {"image": 1, "faces": 2},
+    "AlignFacesResponse": {"aligned": 1},
     "EmbedFacesRequest": {"faces": 1},
     "EmbedFacesResponse": {"embeddings": 1, "model_id": 2},
     "Embedding": {"values": 1, "norm": 2},
@@ -71,7 +73,7 @@ ENUMS = {
 """Values without their enum's prefix, in the order of their numbers."""
 
 SERVICES = {
-    "DetectorService": {"DetectFaces", "StreamDetectFaces"},
+    "DetectorService": {"DetectFaces", "StreamDetectFaces", "AlignFaces"},
     "EmbedderService": {"EmbedFaces", "StreamEmbedFaces", "GetModel"},
     "AnonymizerService": {"AnonymizeImage", "StreamAnonymizeImages"},
 }

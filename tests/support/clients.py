@@ -69,6 +69,11 @@ def detect_request(
     )
 
 
+def align_request(content: bytes, *faces: geometry_pb2.Face) -> detector_pb2.AlignFacesRequest:
+    """Asks for the crops of known faces."""
+    return detector_pb2.AlignFacesRequest(image=image_pb2.Image(content=content), faces=faces)
+
+
 def anonymize_request(content: bytes, *regions: anonymizer_pb2.Region) -> anonymizer_pb2.AnonymizeImageRequest:
     """Asks to hide regions of a picture."""
     return anonymizer_pb2.AnonymizeImageRequest(image=image_pb2.Image(content=content), regions=regions)

@@ -46,6 +46,9 @@ class Replica(detector_pb2_grpc.DetectorServiceServicer):
     async def ListModels(self, request: pb.ListModelsRequest, context: Context) -> pb.ListModelsResponse:  # noqa: N802
         raise NotImplementedError
 
+    async def AlignFaces(self, request: pb.AlignFacesRequest, context: Context) -> pb.AlignFacesResponse:  # noqa: N802
+        raise NotImplementedError
+
 
 Serve = Callable[[Replica], Any]
 

@@ -45,6 +45,9 @@ class Scripted(detector_pb2_grpc.DetectorServiceServicer):
     async def ListModels(self, request: pb.ListModelsRequest, context: Context) -> pb.ListModelsResponse:  # noqa: ARG002, N802
         return pb.ListModelsResponse()
 
+    async def AlignFaces(self, request: pb.AlignFacesRequest, context: Context) -> pb.AlignFacesResponse:  # noqa: ARG002, N802
+        return pb.AlignFacesResponse()
+
     async def _do(self, request: pb.DetectFacesRequest) -> pb.DetectFacesResponse:
         match request.image.content:
             case b"refuse":

@@ -18,6 +18,7 @@ CODES = {
     errors.Overloaded: grpc.StatusCode.RESOURCE_EXHAUSTED,
     errors.NotReady: grpc.StatusCode.UNAVAILABLE,
     errors.DeadlinePassed: grpc.StatusCode.DEADLINE_EXCEEDED,
+    errors.StillRecognisable: grpc.StatusCode.FAILED_PRECONDITION,
 }
 
 

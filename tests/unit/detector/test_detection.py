@@ -12,10 +12,12 @@ import pytest
 from PIL import Image
 
 from services.chassis.errors import InvalidRequest, NotReady
+from services.chassis.geometry import Box
 from services.chassis.models.store import ModelStore
 from services.chassis.settings import ModelSettings, SharedSettings
 from services.detector.alignment import Template, align
-from services.detector.detection import Detection, DetectionConfig, detect
+from services.detector.detection import MAX_ALIGNED, Detection, DetectionConfig, align_faces, detect
+from services.detector.faces import Face
 from services.detector.models import DetectorModels, DetectorOptions
 from services.detector.search import Recall
 
@@ -116,6 +118,28 @@ def test_a_crop_from_a_reduced_decode_shows_the_same_face(astronaut: Image.Image
     assert original is not None
     difference = np.abs(crop.pixels.astype(int) - original.pixels.astype(int)).mean()
     assert difference < 6
+
+
+def test_known_faces_are_cut_out_as_detection_cuts_them_out(two_astronauts: bytes, models: DetectorModels) -> None:
+    found = _detect(two_astronauts, models, DetectionConfig(include_aligned=True))
+    again = align_faces(two_astronauts, found.faces, limits=SharedSettings().picture_limits)
+    assert len(again) == 2
+    for crop, known in zip(found.aligned, again, strict=True):
+        assert crop is not None
+        assert known is not None
+        assert (crop.pixels == known.pixels).all()
+
+
+def test_a_known_face_without_landmarks_has_no_crop(astronaut_jpeg: bytes) -> None:
+    face = Face(box=Box(x_min=170, y_min=60, x_max=275, y_max=180), confidence=0, landmarks={})
+    assert align_faces(astronaut_jpeg, [face], limits=SharedSettings().picture_limits) == [None]
+    assert align_faces(astronaut_jpeg, [], limits=SharedSettings().picture_limits) == []
+
+
+def test_more_faces_than_an_answer_holds_are_refused(astronaut_jpeg: bytes) -> None:
+    face = Face(box=Box(x_min=0, y_min=0, x_max=1, y_max=1), confidence=0, landmarks={})
+    with pytest.raises(InvalidRequest, match="at most 1024"):
+        align_faces(astronaut_jpeg, [face] * (MAX_ALIGNED + 1), limits=SharedSettings().picture_limits)
 
 
 def test_a_picture_without_faces_has_none(models: DetectorModels) -> None:

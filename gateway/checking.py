@@ -1,0 +1,151 @@
+"""Whether what was hidden can still be found or recognised in the result; what can is hidden again, in one colour."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from facet.v1 import anonymizer_pb2, detector_pb2, geometry_pb2, image_pb2
+from gateway.choosing import Chosen, unlimited
+from gateway.deadline import Deadline
+from gateway.overlaps import box_of, touches_any
+from gateway.patches import is_one_colour
+from gateway.pipeline import Pipeline
+from gateway.recognition import Recognition
+from services.chassis.errors import StillRecognisable
+
+ROUNDS = 3
+"""So often a picture is hidden more strongly before the check is given up."""
+CROP_A_LANDMARKS = 1.4
+"""Half the side of an aligned crop, as a multiple of the longer side that eyes, nose and mouth span: 56 to 41."""
+LEAST_MARGIN = 0.3
+"""Of what is hidden more strongly, as a share of the box."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hidden:
+    """A picture with its faces hidden, and how it was made."""
+
+    original: bytes
+    chosen: Chosen
+    picture: anonymizer_pb2.AnonymizeImageResponse
+    config: detector_pb2.DetectionConfig
+    redaction: anonymizer_pb2.Redaction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """A picture in which nothing of what was hidden is found or recognised any more."""
+
+    picture: anonymizer_pb2.AnonymizeImageResponse
+    escalated: Sequence[geometry_pb2.Face]
+    """What was hidden again, in one colour."""
+    hidden_again: int
+    """How many of the hidden faces lie there."""
+    new_faces: int
+    """How many faces were found in the result alone."""
+    detection_model: str
+    embedding_model: str
+    """Empty where nobody could be compared."""
+    identity: str
+
+    @property
+    def outcome(self) -> str:
+        """For the answer's header."""
+        return f"passed; escalated={self.hidden_again + self.new_faces}; identity={self.identity}"
+
+
+class Checker:
+    """Checks results with the tiers that made them."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._pipeline = pipeline
+
+    async def check(self, hidden: Hidden, deadline: Deadline) -> Checked:
+        """Searches the result and compares it with the original, until nothing is found that was to be hidden.
+
+        Raises:
+            StillRecognisable: Something still is, after ROUNDS of hiding it more strongly.
+            FacetError: As a tier answers; the embedder's absence is no error.
+        """
+        picture, redaction = hidden.picture, _in_one_colour(hidden.redaction)
+        recognition = await Recognition.of(self._pipeline, hidden.original, hidden.chosen.hidden, deadline)
+        config = unlimited(hidden.config)
+        config.include_aligned = True
+        known = [box_of(face) for face in hidden.chosen.hidden]
+        escalated: list[geometry_pb2.Face] = []
+        new_faces, rounds = 0, 0
+        while True:
+            content = picture.image.content
+            detection = await self._pipeline.detect(content, config, deadline)
+            found = [
+                face
+                for face in detection.faces
+                if hidden.chosen.must_not_show(box_of(face)) and not is_one_colour(face.aligned)
+            ]
+            recognised = await recognition.still_known(content, deadline)
+            exposed = to_hide_again(found, recognised, hidden.chosen.hidden)
+            if not exposed:
+                places = [box_of(face) for face in escalated]
+                return Checked(
+                    picture=picture,
+                    escalated=escalated,
+                    hidden_again=sum(touches_any(box_of(face), places) for face in hidden.chosen.hidden),
+                    new_faces=new_faces,
+                    detection_model=detection.model_id,
+                    embedding_model=recognition.model_id,
+                    identity=recognition.summary,
+                )
+            if rounds == ROUNDS:
+                raise StillRecognisable(
+                    f"after {ROUNDS} more attempts {len(found)} faces are still found, {len(recognised)} recognised; "
+                    "mark them by hand with larger boxes (the field `faces`), or set style=solid and a larger margin"
+                )
+            rounds += 1
+            picture = await self._pipeline.hide(request_to_hide(content, exposed, redaction), deadline)
+            new = [box for box in map(box_of, exposed) if not touches_any(box, known)]
+            known += new
+            new_faces += len(new)
+            escalated += exposed
+
+
+def to_hide_again(
+    found: Sequence[geometry_pb2.Face],
+    recognised: Sequence[geometry_pb2.Face],
+    hidden: Sequence[geometry_pb2.Face],
+) -> list[geometry_pb2.Face]:
+    """What is to be hidden more strongly: faces found, hidden ones that they lie on, and hidden ones recognised."""
+    places = [box_of(face) for face in found]
+    beneath = [face for face in hidden if touches_any(box_of(face), places)]
+    known = {id(face): face for face in (*beneath, *recognised)}
+    seen = [geometry_pb2.Face(box=seen_by_recogniser(face)) for face in recognised]
+    # The landmarks of a found face were found in what is hidden, and say nothing of how it is turned.
+    return [*(geometry_pb2.Face(box=face.box) for face in found), *known.values(), *seen]
+
+
+def seen_by_recogniser(face: geometry_pb2.Face) -> geometry_pb2.BoundingBox:
+    """About what an aligned crop shows, which reaches beyond the face's box where that is small or the head turned."""
+    xs, ys = [mark.position.x for mark in face.landmarks], [mark.position.y for mark in face.landmarks]
+    x, y = (min(xs) + max(xs)) / 2, (min(ys) + max(ys)) / 2
+    half = CROP_A_LANDMARKS * max(1.0, max(xs) - min(xs), max(ys) - min(ys))
+    return geometry_pb2.BoundingBox(x_min=x - half, y_min=y - half, x_max=x + half, y_max=y + half)
+
+
+def request_to_hide(
+    content: bytes, faces: Sequence[geometry_pb2.Face], redaction: anonymizer_pb2.Redaction
+) -> anonymizer_pb2.AnonymizeImageRequest:
+    """The anonymizer's message."""
+    return anonymizer_pb2.AnonymizeImageRequest(
+        image=image_pb2.Image(content=content),
+        regions=[anonymizer_pb2.Region(box=face.box, landmarks=face.landmarks) for face in faces],
+        redaction=redaction,
+    )
+
+
+def _in_one_colour(redaction: anonymizer_pb2.Redaction) -> anonymizer_pb2.Redaction:
+    return anonymizer_pb2.Redaction(
+        style=anonymizer_pb2.STYLE_SOLID,
+        shape=redaction.shape,
+        margin=max(redaction.margin, LEAST_MARGIN),
+        outline=redaction.outline,
+    )
