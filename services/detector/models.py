@@ -22,6 +22,7 @@ BEST_RECALL_FIRST = ("retinaface-resnet50", "retinaface-mobilenet025", "blazefac
 COMPANION = "blazeface-full"
 """Also asked with maximal recall, where it is installed: it finds some faces, mostly large and turned, of its own."""
 _RETINAFACE = "retinaface"
+_RETINAFACE_PACKAGES = {"torch": "'facet[retinaface]'", "openvino": "--no-deps openvino"}
 _QUOTED_CHARACTERS = 64  # of what a caller sent: a status travels in headers, which have little room
 
 
@@ -70,8 +71,11 @@ class _Known:
             NotReady: Something is missing; the message says what to do.
         """
         self.require()
-        if self.is_retinaface and importlib.util.find_spec("torch") is None:
-            raise NotReady(f"{self.name} needs torch, which this installation lacks: pip install 'facet[retinaface]'")
+        for package, installation in _RETINAFACE_PACKAGES.items() if self.is_retinaface else ():
+            if importlib.util.find_spec(package) is None:
+                raise NotReady(
+                    f"{self.name} needs {package}, which this installation lacks: pip install {installation}"
+                )
 
 
 class DetectorModels:

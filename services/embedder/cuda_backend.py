@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn.utils import convert_conv2d_weight_memory_format
 
 from services.chassis.errors import NotReady
+from services.chassis.inference.folding import fold
 from services.embedder.embeddings import FACE_SHAPE, FaceBatch, RawEmbeddings
-from services.embedder.folding import fold
 from services.embedder.network import Network
 from services.embedder.options import Precision
 

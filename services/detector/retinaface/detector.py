@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import torch
-
 from services.chassis.geometry import Box, LandmarkType, Point, RgbImage
 from services.chassis.processors import available_processors
 from services.detector.faces import Face
@@ -27,9 +25,9 @@ _LANDMARK_TYPES = (
 class RetinaFace:
     """One RetinaFace model. Safe to call from several threads.
 
-    Pictures of all callers share a few threads, each with a whole picture to itself. That is how torch uses several
-    processors best here: threads inside an operator wait for each other some hundred times a picture, and where
-    another process holds one processor for a moment, each wait costs milliseconds.
+    Pictures of all callers share a few threads, each with a whole picture to itself. That is how several processors are
+    used best: threads inside an operator wait for each other some hundred times a picture, and where another process
+    holds one processor for a moment, each wait costs milliseconds.
     """
 
     def __init__(self, name: str, model_id: str, weights: Path, precision: Precision | None = None) -> None:
@@ -42,12 +40,12 @@ class RetinaFace:
             precision: What to compute in; None = what this processor is faster in.
 
         Raises:
-            NotReady: The file is absent or not a RetinaFace checkpoint.
+            NotReady: The file is absent or not a RetinaFace checkpoint, or OpenVINO is not installed.
         """
         self.name = name
         self.model_id = model_id
         self._engine = Engine(load_network(weights), precision or native_precision())
-        self.threads = ThreadPoolExecutor(available_processors(), "retinaface", torch.set_num_threads, (1,))
+        self.threads = ThreadPoolExecutor(available_processors(), "retinaface")
 
     def find(self, picture: RgbImage, *, min_score: float) -> Findings:
         """The findings in one picture, without overlapping ones, on the calling thread."""

@@ -28,7 +28,7 @@ def _normed(convolution: nn.Conv2d, *, slope: float | None = None) -> list[nn.Mo
     """The convolution and its batch norm, then an activation unless `slope` is None."""
     layers: list[nn.Module] = [convolution, nn.BatchNorm2d(convolution.out_channels)]
     if slope is not None:
-        layers.append(nn.LeakyReLU(slope, inplace=True) if slope else nn.ReLU(inplace=True))
+        layers.append(nn.LeakyReLU(slope) if slope else nn.ReLU())
     return layers
 
 
@@ -85,9 +85,9 @@ class Bottleneck(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """N x in x H x W -> N x 4*channels x H/stride x W/stride."""
         shortcut = x if self.downsample is None else self.downsample(x)
-        x = F.relu(self.bn1(self.conv1(x)), inplace=True)
-        x = F.relu(self.bn2(self.conv2(x)), inplace=True)
-        return F.relu(self.bn3(self.conv3(x)) + shortcut, inplace=True)
+        x = F.relu(self.bn1(self.conv1(x)))
+        x = F.relu(self.bn2(self.conv2(x)))
+        return F.relu(self.bn3(self.conv3(x)) + shortcut)
 
 
 def _residual_stage(in_channels: int, channels: int, blocks: int, stride: int) -> nn.Sequential:
@@ -112,7 +112,7 @@ class ResNetBody(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return the feature maps at strides 8, 16 and 32."""
-        x = self.maxpool(F.relu(self.bn1(self.conv1(x)), inplace=True))
+        x = self.maxpool(F.relu(self.bn1(self.conv1(x))))
         c3 = self.layer2(self.layer1(x))
         c4 = self.layer3(c3)
         return c3, c4, self.layer4(c4)
@@ -133,8 +133,8 @@ class FeaturePyramid(nn.Module):
     def forward(self, maps: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """Three maps in, three maps of the same sizes out."""
         p3, p4, p5 = self.output1(maps[0]), self.output2(maps[1]), self.output3(maps[2])
-        p4 = self.merge2(p4.add_(F.interpolate(p5, size=p4.shape[-2:], mode="nearest")))
-        p3 = self.merge1(p3.add_(F.interpolate(p4, size=p3.shape[-2:], mode="nearest")))
+        p4 = self.merge2(p4 + F.interpolate(p5, size=p4.shape[2:]))
+        p3 = self.merge1(p3 + F.interpolate(p4, size=p3.shape[2:]))
         return p3, p4, p5
 
 
@@ -168,7 +168,7 @@ class Head(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """N x C x H x W -> N x (H * W * anchors) x values."""
         values: Tensor = self.conv1x1(x)
-        return values.permute(0, 2, 3, 1).reshape(len(x), -1, self.values)
+        return torch.unflatten(values.permute(0, 2, 3, 1).flatten(1), 1, (-1, self.values))
 
 
 class RetinaFace(nn.Module):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,22 +11,18 @@ import torch
 from numpy.typing import NDArray
 
 from services.chassis.errors import NotReady
+from services.chassis.inference.folding import fold
+from services.chassis.inference.openvino import Processors
 from services.embedder.cuda_backend import PixelNetwork, captured_sizes
 from services.embedder.engine import open_engine
-from services.embedder.folding import fold
 from services.embedder.network import load_network
-from services.embedder.openvino_backend import BF16_CAPABILITY, import_openvino
 from services.embedder.options import Device, EngineOptions, Precision
 from tests.support.embedders import Golden, random_faces
 
 FP32_ON_CPU = EngineOptions(device=Device.CPU, precision=Precision.FP32, threads=2, max_batch=64, flip_test=False)
 
 
-def has_bf16() -> bool:
-    return BF16_CAPABILITY in import_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-
-
-needs_bf16 = pytest.mark.skipif(not has_bf16(), reason="this processor does not compute in bf16")
+needs_bf16 = pytest.mark.skipif(not Processors().have_bf16, reason="this processor does not compute in bf16")
 
 
 def cosines(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -105,16 +99,6 @@ def test_mirrored_face_has_the_same_embedding_under_the_flip_test(weights: Path)
     np.testing.assert_allclose(engine.embed(faces).values, engine.embed(mirrored).values, atol=1e-5)
 
 
-def test_folded_network_answers_as_the_loaded_one(weights: Path) -> None:
-    network = load_network(weights)
-    planes = torch.from_numpy(random_faces(2)).permute(0, 3, 1, 2).float() / 128 - 1
-
-    with torch.inference_mode():
-        expected, folded = network.module(planes), fold(network.module)(planes)
-
-    torch.testing.assert_close(folded, expected, rtol=1e-4, atol=1e-4)
-
-
 def test_preparing_a_network_leaves_the_loaded_one_as_it_was(weights: Path) -> None:
     network = load_network(weights)
     before = {key: value.clone() for key, value in network.module.state_dict().items()}
@@ -162,13 +146,13 @@ def test_fp16_on_a_cpu_is_an_error(mobilefacenet_weights: Path) -> None:
 def test_auto_takes_bf16_exactly_where_the_processor_has_it(mobilefacenet_weights: Path) -> None:
     engine = open_engine(mobilefacenet_weights, replace(FP32_ON_CPU, precision=Precision.AUTO))
 
-    assert engine.precision is (Precision.BF16 if has_bf16() else Precision.FP32)
+    assert engine.precision is (Precision.BF16 if Processors().have_bf16 else Precision.FP32)
 
 
 def test_bf16_on_a_processor_without_it_is_an_error(
     mobilefacenet_weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.embedder.openvino_backend.BF16_CAPABILITY", "a processor's flag of the future")
+    monkeypatch.setattr("services.chassis.inference.openvino.BF16_CAPABILITY", "a processor's flag of the future")
 
     with pytest.raises(NotReady, match="does not compute in bf16"):
         open_engine(mobilefacenet_weights, replace(FP32_ON_CPU, precision=Precision.BF16))
@@ -177,14 +161,3 @@ def test_bf16_on_a_processor_without_it_is_an_error(
 @pytest.mark.parametrize(("max_batch", "sizes"), [(1, (1,)), (2, (1, 2)), (12, (1, 2, 4, 8, 12)), (8, (1, 2, 4, 8))])
 def test_captured_sizes_double_up_to_the_largest_batch(max_batch: int, sizes: tuple[int, ...]) -> None:
     assert captured_sizes(max_batch) == sizes
-
-
-def test_openvino_is_loaded_without_its_telemetry() -> None:
-    script = (
-        "import sys; from services.embedder.openvino_backend import import_openvino; import_openvino(); "
-        "print([name for name, module in sys.modules.items() if name.startswith('openvino_telemetry') and module])"
-    )
-
-    answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-
-    assert answer.stdout.strip() == "[]"

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import jpeglib
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -22,6 +21,7 @@ from services.chassis.errors import InvalidPicture
 from services.chassis.geometry import Box, LandmarkType, Point
 from services.chassis.picture import Picture, open_picture
 from services.chassis.settings import PictureLimits
+from tests.support.jpegs import coefficients, touched_blocks
 from tests.support.pictures import encode, noise, smooth
 
 LIMITS = PictureLimits(max_bytes=50_000_000, max_pixels=50_000_000)
@@ -83,22 +83,6 @@ def hide(content: bytes, regions: list[Region], redaction: Redaction, turbojpeg:
 def mask(content: bytes, regions: list[Region], redaction: Redaction) -> NDArray[np.bool_]:
     picture, cutouts = opened(content, regions, redaction)
     return hidden_pixels(cutouts, width_px=picture.width_px, height_px=picture.height_px)
-
-
-def coefficients(content: bytes, folder: Path) -> list[NDArray[np.int16]]:
-    """By an independent reader: of each component R x C x 8 x 8."""
-    path = folder / "read.jpg"
-    path.write_bytes(content)
-    read = jpeglib.read_dct(str(path))
-    return [part for part in (read.Y, read.Cb, read.Cr, read.K) if part is not None]
-
-
-def touched_blocks(hidden: NDArray[np.bool_], grid: tuple[int, int]) -> NDArray[np.bool_]:
-    """Which blocks of a component of so many rows and columns cover a hidden pixel."""
-    down, across = (8 * max(1, round(pixels / (8 * blocks))) for pixels, blocks in zip(hidden.shape, grid, strict=True))
-    rows, columns = grid
-    padded = np.pad(hidden, [(0, rows * down), (0, columns * across)])[: rows * down, : columns * across]
-    return np.asarray(padded.reshape(rows, down, columns, across).any(axis=(1, 3)))
 
 
 def decoded(content: bytes) -> NDArray[np.int64]:

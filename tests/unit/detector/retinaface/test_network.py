@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -59,7 +60,7 @@ def test_network_answers_what_the_reference_answers(
 
 
 @pytest.mark.parametrize("picture", ["a", "b"])
-def test_fused_engine_answers_what_the_reference_answers(
+def test_engine_answers_what_the_reference_answers(
     checkpoint: Path, backbone: str, picture: str, shared_dir: Path
 ) -> None:
     golden = np.load(shared_dir / "golden" / f"retinaface_{backbone}_seed1.npz")
@@ -77,6 +78,26 @@ def test_engine_leaves_the_network_as_it_was(checkpoint: Path) -> None:
     after = network.state_dict()
     assert before.keys() == after.keys()
     assert all(torch.equal(before[key], after[key]) for key in before)
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (7, 300), (97, 131), (640, 480)])
+def test_engine_answers_what_the_network_answers_at_any_size(checkpoint: Path, height: int, width: int) -> None:
+    network = load_network(checkpoint)
+    picture = np.random.default_rng(height).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    pixels = torch.from_numpy(picture[..., ::-1] - MEAN_BGR).permute(2, 0, 1)[None]
+    with torch.inference_mode():
+        expected = network(pixels)
+    for answer, output in zip(Engine(network, Precision.FLOAT32)(picture), expected, strict=True):
+        np.testing.assert_allclose(answer, output[0], atol=TOLERANCE)
+
+
+def test_answers_stay_what_they_are_when_the_next_picture_comes(checkpoint: Path) -> None:
+    engine = Engine(load_network(checkpoint), native_precision())
+    pictures = np.random.default_rng(0).integers(0, 256, (2, 64, 96, 3), dtype=np.uint8)
+    first = engine(pictures[0])
+    before = [answer.copy() for answer in first]
+    engine(pictures[1])
+    assert all(np.array_equal(answer, kept) for answer, kept in zip(first, before, strict=True))
 
 
 @pytest.mark.parametrize("wrapped", [False, True], ids=["bare", "in state_dict"])
@@ -145,19 +166,19 @@ def test_checkpoint_that_would_build_objects_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("flags", "precision"),
-    [
-        ("flags\t\t: fpu avx512f avx512_bf16", Precision.BFLOAT16),
-        ("flags\t\t: fpu amx_bf16 amx_tile", Precision.BFLOAT16),
-        ("flags\t\t: fpu avx2 avx512f", Precision.FLOAT32),
-        ("processor\t: 0", Precision.FLOAT32),
-    ],
+    ("capability", "precision"),
+    [("FP32", Precision.BFLOAT16), ("a processor's flag of the future", Precision.FLOAT32)],
 )
-def test_bfloat16_is_used_only_where_the_processor_has_it(tmp_path: Path, flags: str, precision: Precision) -> None:
-    cpu_info = tmp_path / "cpuinfo"
-    cpu_info.write_text(f"processor\t: 0\n{flags}\n")
-    assert native_precision(cpu_info) is precision
+def test_bfloat16_is_used_only_where_the_processor_has_it(
+    monkeypatch: pytest.MonkeyPatch, capability: str, precision: Precision
+) -> None:
+    monkeypatch.setattr("services.chassis.inference.openvino.BF16_CAPABILITY", capability)  # FP32 is always there
+    assert native_precision() is precision
 
 
-def test_processor_that_does_not_say_is_taken_for_one_without_bfloat16(tmp_path: Path) -> None:
-    assert native_precision(tmp_path / "absent") is Precision.FLOAT32
+def test_absent_openvino_is_not_ready_and_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, checkpoint: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with pytest.raises(NotReady, match="pip install --no-deps openvino"):
+        Engine(load_network(checkpoint), Precision.FLOAT32)

@@ -1,0 +1,1 @@
+"""Running torch networks without torch's own kernels; only tiers that do so import from here."""
