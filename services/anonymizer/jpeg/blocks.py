@@ -42,7 +42,8 @@ class Component:
             needed: Where all samples will be asked for, or new ones given.
         """
         self._steps = quantisation
-        self._seen: list[bool] = np.any(seen, axis=1).tolist()
+        self.wanted: list[bool] = np.any(seen, axis=1).tolist()
+        """For each row whether anything of it is needed."""
         self._needed = needed
         self._slots = np.cumsum(needed.ravel()).reshape(needed.shape) - 1
         self._kept = np.empty((int(needed.sum()), BLOCK_VALUES), np.int16)
@@ -52,20 +53,19 @@ class Component:
         self._replaced = np.zeros(needed.shape, np.bool_)
         self._filled = np.zeros(needed.shape, np.bool_)
 
-    def wants(self, row: int) -> bool:
-        """Whether anything of a row is needed."""
-        return self._seen[row]
-
     def read(self, row: int, blocks: RowOfBlocks) -> None:
         """Copies what is needed of a row."""
         self._dc[row] = blocks[: len(self._dc[row]), 0]
         columns = self._needed[row].nonzero()[0]
-        self._kept[self._slots[row, columns]] = blocks[columns]
+        if len(columns):
+            self._kept[self._slots[row, columns]] = blocks[columns]
 
     def change(self, row: int, blocks: RowOfBlocks) -> None:
         """Writes the row's new blocks into `blocks`."""
-        replaced, filled = self._replaced[row].nonzero()[0], self._filled[row].nonzero()[0]
-        blocks[replaced] = self._kept[self._slots[row, replaced]]
+        replaced = self._replaced[row].nonzero()[0]
+        if len(replaced):
+            blocks[replaced] = self._kept[self._slots[row, replaced]]
+        filled = self._filled[row].nonzero()[0]
         if len(filled):
             # Nearly always one run, and a slice is several times as fast.
             run = slice(filled[0], filled[-1] + 1) if filled[-1] - filled[0] == len(filled) - 1 else filled

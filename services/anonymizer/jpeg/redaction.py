@@ -84,8 +84,9 @@ class _Canvas:
 
     planes: Sequence[_Plane]
 
-    def wants(self, component: int, row: int) -> bool:
-        return self.planes[component].component.wants(row)
+    @property
+    def wanted(self) -> list[list[bool]]:
+        return [plane.component.wanted for plane in self.planes]
 
     def read(self, component: int, row: int, blocks: RowOfBlocks) -> None:
         self.planes[component].component.read(row, blocks)

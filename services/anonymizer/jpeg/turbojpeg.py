@@ -7,6 +7,7 @@ filter, a row of blocks at a time, and writes them again.
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cache
@@ -39,8 +40,9 @@ class ColourSpace(IntEnum):
 class Editor(Protocol):
     """What looks at a JPEG's coefficients and changes some of them."""
 
-    def wants(self, component: int, row: int) -> bool:
-        """Whether it is to be shown a row of blocks."""
+    @property
+    def wanted(self) -> Sequence[Sequence[bool]]:
+        """Of each component, for each row of blocks, whether it is to be shown."""
         ...
 
     def read(self, component: int, row: int, blocks: RowOfBlocks) -> None:
@@ -180,6 +182,7 @@ class _Passes:
     def __init__(self, editor: Editor) -> None:
         self.failure: Exception | None = None
         self._editor = editor
+        self._wanted = editor.wanted
         self._reading = True
         self.filter = _Filter(self._visit)
 
@@ -187,7 +190,7 @@ class _Passes:
         self,
         coefficients: int,
         part: _Region,
-        component: _Region,
+        component: _Region,  # noqa: ARG002
         component_index: int,
         transform_index: int,
         transform: int,  # noqa: ARG002
@@ -197,8 +200,9 @@ class _Passes:
             if self._reading and transform_index:
                 self._reading = False
                 self._editor.draw()
+            wanted = self._wanted[component_index]
             # There may be rows beyond the component that only fill up the last row of units.
-            if part.y < component.h and self._editor.wants(component_index, row):
+            if row < len(wanted) and wanted[row]:
                 memory = (ctypes.c_short * (part.w * BLOCK_PX)).from_address(coefficients)
                 blocks = np.frombuffer(memory, np.int16).reshape(-1, BLOCK_VALUES)
                 visit = self._editor.read if self._reading else self._editor.change

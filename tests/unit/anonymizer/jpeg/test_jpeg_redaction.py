@@ -146,8 +146,9 @@ class Scrambler:
         self._blocks = blocks
         self._dice = np.random.default_rng(3)
 
-    def wants(self, component: int, row: int) -> bool:
-        return bool(self._blocks[component][row].any())
+    @property
+    def wanted(self) -> list[list[bool]]:
+        return [[bool(row.any()) for row in blocks] for blocks in self._blocks]
 
     def read(self, component: int, row: int, blocks: RowOfBlocks) -> None:
         pass
