@@ -59,6 +59,21 @@ def text_file(name: str = "notes.txt") -> FilePayload:
     return FilePayload(name=name, mimeType="text/plain", buffer=b"not a picture")
 
 
+def mean_difference(before: bytes, after: bytes, where: tuple[slice, slice]) -> float:
+    """Mean absolute difference of two picture files within a part of them, grey levels."""
+    parts = [np.asarray(Image.open(io.BytesIO(file)).convert("RGB"), np.int16)[where] for file in (before, after)]
+    return float(np.abs(parts[0] - parts[1]).mean())
+
+
+async def tab_to(page: Page, target: Locator) -> None:
+    """Presses Tab until the target has the focus."""
+    for _ in range(40):
+        await page.keyboard.press("Tab")
+        if await target.evaluate("(element) => element === document.activeElement"):
+            return
+    raise AssertionError(f"no Tab leads to {target}")
+
+
 async def drop(where: Locator, picture: FilePayload) -> None:
     """Drops a file on an element."""
     content = base64.b64encode(picture["buffer"]).decode()

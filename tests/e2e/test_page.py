@@ -7,7 +7,7 @@ import zipfile
 
 import numpy as np
 from PIL import Image
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import expect
 
 from tests.e2e.conftest import (
     PHONE,
@@ -17,27 +17,14 @@ from tests.e2e.conftest import (
     copy,
     drop,
     empty_wall,
+    mean_difference,
     portrait,
+    tab_to,
     text_file,
 )
 
 FACE = np.s_[80:160, 190:255]  # within the face of `portrait`
 BACKGROUND = np.s_[400:500, 0:100]
-
-
-def mean_difference(before: bytes, after: bytes, where: tuple[slice, slice]) -> float:
-    """Mean absolute difference of two picture files within a part of them, grey levels."""
-    parts = [np.asarray(Image.open(io.BytesIO(file)).convert("RGB"), np.int16)[where] for file in (before, after)]
-    return float(np.abs(parts[0] - parts[1]).mean())
-
-
-async def tab_to(page: Page, target: Locator) -> None:
-    """Presses Tab until the target has the focus."""
-    for _ in range(40):
-        await page.keyboard.press("Tab")
-        if await target.evaluate("(element) => element === document.activeElement"):
-            return
-    raise AssertionError(f"no Tab leads to {target}")
 
 
 async def test_dropped_picture_comes_back_without_its_face(facet: FacetPage) -> None:

@@ -17,7 +17,7 @@ LARGEST_CLEAR_PX = 256
 WHOLE_PX = 640
 """The coarsest pass is the first whose longer side is not above this: a face that fills the picture is found there."""
 SMALL_PIXELS = 2_000_000
-"""Pictures up to this size are worth the full enlargement and second opinions on their small faces."""
+"""Pictures up to this size are worth the full enlargement."""
 LARGE_MAX_SCALE = 1.4
 """Of larger pictures: enough for a face of 16 pixels, the network's smallest anchor."""
 
@@ -33,6 +33,9 @@ class Effort:
     """Given to the network in all passes together, mirrored ones not counted. A larger picture is searched coarser."""
     one_pass: bool = False
     """Only the finest pass that needs no tiles."""
+    second_opinion: bool = False
+    """Small pictures also half an octave below the finest pass: their faces tend to be small, and there it is worth
+    most."""
     mirrored: bool = False
     """Each pass also on the mirrored picture."""
 
@@ -69,8 +72,7 @@ class Pass:
 def plan(width: int, height: int, effort: Effort) -> list[Pass]:
     """The passes over a picture, finest first.
 
-    An octave lies between them, down to where the picture is small. A small picture is also looked at half an octave
-    below the finest pass: its faces tend to be small, and there a second opinion is worth most.
+    An octave lies between them, down to where the picture is small.
 
     Args:
         width: Of the picture, pixels.
@@ -78,11 +80,12 @@ def plan(width: int, height: int, effort: Effort) -> list[Pass]:
         effort: What to spend.
     """
     small = width * height <= SMALL_PIXELS
+    second_opinion = small and effort.second_opinion
     scale = effort.max_scale if small else min(effort.max_scale, LARGE_MAX_SCALE)
     if effort.one_pass:
         scale = min(scale, TILE_PX / max(width, height))
     while True:
-        scales = [scale] if effort.one_pass else _ladder(scale, max(width, height), second_opinion=small)
+        scales = [scale] if effort.one_pass else _ladder(scale, max(width, height), second_opinion=second_opinion)
         passes = [Pass(scale=s, mirrored=False, tiles=tuple(_tiles(width, height, s))) for s in scales]
         cost = sum(tile.width * tile.height for look in passes for tile in look.tiles)
         if cost <= effort.max_pixels:

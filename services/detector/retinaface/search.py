@@ -16,11 +16,11 @@ from services.detector.faces import Face
 from services.detector.retinaface.agreement import Opinion, agreed
 from services.detector.retinaface.decoding import Findings, overlap
 from services.detector.retinaface.detector import RetinaFace, to_faces
-from services.detector.retinaface.plan import Effort, Pass, Tile, plan
+from services.detector.retinaface.plan import LARGE_MAX_SCALE, Effort, Pass, Tile, plan
 from services.detector.search import FaceSearch, Recall
 
 DEFAULT_MAX_PIXELS = 80_000_000
-MIN_CONFIDENCE: Mapping[Recall, float] = {Recall.FAST: 0.25, Recall.BALANCED: 0.25, Recall.MAX: 0.13}
+MIN_CONFIDENCE: Mapping[Recall, float] = {Recall.FAST: 0.25, Recall.BALANCED: 0.23, Recall.MAX: 0.13}
 COMPANION_MIN_CONFIDENCE = 0.6
 """Another model's face that RetinaFace says nothing of has to be this sure: below, false alarms outweigh the faces."""
 SAME_FACE_IOU = 0.3
@@ -54,8 +54,8 @@ class RetinaFaceSearch:
         self._companion = companion
         self._efforts = {
             Recall.FAST: Effort(max_scale=1.0, max_pixels=max_pixels, one_pass=True),
-            Recall.BALANCED: Effort(max_scale=2.0, max_pixels=max_pixels),
-            Recall.MAX: Effort(max_scale=2.0, max_pixels=max_pixels, mirrored=True),
+            Recall.BALANCED: Effort(max_scale=LARGE_MAX_SCALE, max_pixels=max_pixels),
+            Recall.MAX: Effort(max_scale=2.0, max_pixels=max_pixels, second_opinion=True, mirrored=True),
         }
 
     def model_id(self, recall: Recall) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -69,8 +70,10 @@ def test_only_borders_inside_the_picture_can_cut_a_face() -> None:
         assert tile.inner == (tile.left > 0, tile.top > 0, tile.right < 5000, tile.bottom < 3000)
 
 
-def test_scales_fall_by_octaves_with_one_half_step_for_small_pictures() -> None:
+def test_scales_fall_by_octaves_with_one_half_step_for_a_second_opinion_on_small_pictures() -> None:
     small = [look.scale for look in plan(832, 624, BALANCED)]
+    assert small == pytest.approx([2, 1, 0.5])
+    small = [look.scale for look in plan(832, 624, replace(BALANCED, second_opinion=True))]
     assert small == pytest.approx([2, math.sqrt(2), 1, 0.5])
     large = [look.scale for look in plan(4000, 3000, BALANCED)]
     assert large == pytest.approx([1.4, 0.7, 0.35, 0.175, 0.0875][: len(large)])

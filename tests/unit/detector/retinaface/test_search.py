@@ -20,12 +20,12 @@ from services.detector.faces import Face
 from services.detector.retinaface.decoding import overlap
 from services.detector.retinaface.detector import RetinaFace
 from services.detector.retinaface.engine import Precision, native_precision
-from services.detector.retinaface.plan import Effort
+from services.detector.retinaface.plan import LARGE_MAX_SCALE, Effort
 from services.detector.retinaface.search import MIN_CONFIDENCE, RetinaFaceSearch, search_pixels
 from services.detector.search import Recall
 
 LIMITS = PictureLimits(max_bytes=64_000_000, max_pixels=100_000_000)
-BALANCED = Effort(max_scale=2.0, max_pixels=80_000_000)
+BALANCED = Effort(max_scale=LARGE_MAX_SCALE, max_pixels=80_000_000)
 FACE_IN_ASTRONAUT = (177.5, 56.4, 270.1, 176.4)
 PATCH = (64, 0, 384, 320)
 """What is cut out of the astronaut around that face."""
