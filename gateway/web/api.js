@@ -14,6 +14,7 @@
  * @property {Recall} recall
  * @property {string} model detection model; empty = the server's default
  * @property {boolean} boxes outline each hidden face
+ * @property {boolean} verify search and compare the result, and hide more strongly what still shows
  */
 
 /**
@@ -21,13 +22,16 @@
  * @typedef {object} Hidden
  * @property {Blob} content the file, its type set to the answer's media type
  * @property {number} faces how many were hidden
- * @property {string} model who found them
+ * @property {string} model who found them; empty where they were given
+ * @property {string} check the outcome of the check, as the server writes it; empty where there was none
  * @property {string} notice what the server wants known of this answer; empty where there is nothing to say
  */
 
+/** @typedef {{ x_min: number, y_min: number, x_max: number, y_max: number }} Box pixels of the upright picture */
+
 /**
  * @typedef {object} Face
- * @property {{ x_min: number, y_min: number, x_max: number, y_max: number }} box pixels of the upright picture
+ * @property {Box} box
  * @property {number} confidence 0 to 1
  * @property {Record<string, [number, number]>} landmarks pixels
  */
@@ -89,16 +93,19 @@ export class Problem extends Error {
 }
 
 /**
- * Hides every face of a picture.
- * @param {File} file
+ * Hides every face of a picture, or those given.
+ * @param {{ file: File, marks: import("./marks.js").Marks | null }} picture its marks are what is hidden; null = all faces
  * @param {Options} options
  * @param {AbortSignal} signal
  * @returns {Promise<Hidden>}
  * @throws {Problem}
  */
-export async function anonymize(file, options, signal) {
+export async function anonymize({ file, marks }, options, signal) {
   const { model, ...rest } = options;
-  const response = await sendFile("v1/anonymize", { ...rest, ...named(model) }, file, signal);
+  const query = { ...rest, ...named(model) };
+  const response = await (marks === null
+    ? sendFile("v1/anonymize", query, file, signal)
+    : send("v1/anonymize", query, { body: formOf({ image: file, faces: documentOf(marks) }), signal }));
   const faces = Number.parseInt(response.headers.get("X-Facet-Faces") ?? "", 10);
   // An answer that does not count its faces may come from something else on the way: never pass it off as done.
   if (!Number.isInteger(faces)) throw new Problem({ status: response.status, incomplete: true });
@@ -106,6 +113,7 @@ export async function anonymize(file, options, signal) {
     content: await bodyOf(response.blob()),
     faces,
     model: response.headers.get("X-Facet-Model") ?? "",
+    check: response.headers.get("X-Facet-Check") ?? "",
     notice: response.headers.get("X-Facet-Notice") ?? "",
   };
 }
@@ -132,10 +140,8 @@ export async function detect(file, { recall, model }, signal) {
  * @throws {Problem}
  */
 export async function compare([a, b], { recall, model }, signal) {
-  const form = new FormData();
-  form.append("image_a", a);
-  form.append("image_b", b);
-  const response = await send("v1/compare", { recall, ...named(model) }, { body: form, signal });
+  const body = formOf({ image_a: a, image_b: b });
+  const response = await send("v1/compare", { recall, ...named(model) }, { body, signal });
   return bodyOf(response.json());
 }
 
@@ -165,6 +171,18 @@ export async function readiness() {
  */
 function named(model) {
   return model === "" ? {} : { model };
+}
+
+/** @param {Record<string, Blob>} files by the names of their fields */
+function formOf(files) {
+  const form = new FormData();
+  for (const [field, file] of Object.entries(files)) form.append(field, file);
+  return form;
+}
+
+/** @param {object} content */
+function documentOf(content) {
+  return new Blob([JSON.stringify(content)], { type: "application/json" });
 }
 
 /**

@@ -21,9 +21,7 @@ export class BlobImage {
    * @param {HTMLElement} frame
    */
   fit(frame) {
-    const { naturalWidth, naturalHeight } = this.#image;
-    frame.style.setProperty("--ratio", String(naturalWidth / naturalHeight));
-    frame.style.setProperty("--natural-width", `${naturalWidth}px`);
+    fitTo(frame, this.#image.naturalWidth, this.#image.naturalHeight);
   }
 
   /** @param {string} text for those who cannot see it */
@@ -62,6 +60,17 @@ export class BlobImage {
     this.#image.hidden = url === null;
     if (previous.startsWith("blob:")) URL.revokeObjectURL(previous);
   }
+}
+
+/**
+ * Gives a frame of class `fitted` the proportions of a picture.
+ * @param {HTMLElement} frame
+ * @param {number} width pixels
+ * @param {number} height pixels
+ */
+export function fitTo(frame, width, height) {
+  frame.style.setProperty("--ratio", String(width / height));
+  frame.style.setProperty("--natural-width", `${width}px`);
 }
 
 /** @param {string} url */

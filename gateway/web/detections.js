@@ -2,6 +2,7 @@
 
 import { make } from "./dom.js";
 
+/** @typedef {import("./api.js").Box} Box */
 /** @typedef {import("./api.js").Detections} Detections */
 /** @typedef {import("./api.js").Face} Face */
 
@@ -37,22 +38,33 @@ export function drawOutline(layer, { box }, picture) {
 }
 
 /**
- * @param {Face["box"]} box
+ * Puts an element where a box lies; their common parent covers the picture exactly.
+ * @param {HTMLElement} element positioned absolutely
+ * @param {Box} box
+ * @param {{ width: number, height: number }} picture its size, pixels
+ */
+export function place(element, box, { width, height }) {
+  element.style.left = percent(box.x_min, width);
+  element.style.top = percent(box.y_min, height);
+  element.style.width = percent(box.x_max - box.x_min, width);
+  element.style.height = percent(box.y_max - box.y_min, height);
+}
+
+/**
+ * @param {Box} box
  * @param {{ width: number, height: number }} picture
  */
-function outlineOf(box, { width, height }) {
+function outlineOf(box, picture) {
   const outline = make("div", "detection");
-  outline.style.left = percent(box.x_min, width);
-  outline.style.top = percent(box.y_min, height);
-  outline.style.width = percent(box.x_max - box.x_min, width);
-  outline.style.height = percent(box.y_max - box.y_min, height);
+  place(outline, box, picture);
   return outline;
 }
 
 /**
  * @param {number} part
  * @param {number} whole
+ * @returns {string} in CSS
  */
-function percent(part, whole) {
+export function percent(part, whole) {
   return `${(part / whole) * 100}%`;
 }

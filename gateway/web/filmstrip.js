@@ -1,8 +1,7 @@
 // Lists the loaded pictures as small cards, each with its state, and lets one be selected.
 
 import { icon, make } from "./dom.js";
-import { t } from "./i18n.js";
-import { isFinished } from "./pictures.js";
+import { stateInWords } from "./outcome.js";
 import { inWords } from "./problems.js";
 import { Queue } from "./queue.js";
 import { drawThumbnail } from "./thumbnail.js";
@@ -90,7 +89,7 @@ export class Filmstrip {
    * @param {Card} card
    */
   #renderCard(picture, { item, stateText }) {
-    const state = stateInWords(picture);
+    const state = picture.problem === null ? stateInWords(picture) : inWords(picture.problem).headline;
     const selected = picture === this.#selected;
     item.dataset.state = picture.state === "done" && picture.result?.faces === 0 ? "empty" : picture.state;
     item.setAttribute("aria-selected", String(selected));
@@ -137,14 +136,4 @@ export class Filmstrip {
   #focusSelected() {
     if (this.#selected !== null) this.#cards.get(this.#selected)?.item.focus();
   }
-}
-
-/** @param {Picture} picture */
-function stateInWords(picture) {
-  if (isFinished(picture)) {
-    const count = picture.result.faces;
-    return count === 0 ? t("faces.none") : t("faces.hidden", { count });
-  }
-  if (picture.problem !== null) return inWords(picture.problem).headline;
-  return picture.state === "waiting" ? t("state.waiting") : t("state.working");
 }

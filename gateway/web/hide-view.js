@@ -1,6 +1,7 @@
 // The view that hides faces: what comes in becomes pictures, and what changes is shown.
 
 import { listModels } from "./api.js";
+import { Corrector } from "./corrector.js";
 import { part } from "./dom.js";
 import { download, downloadAll } from "./downloads.js";
 import { Filmstrip } from "./filmstrip.js";
@@ -29,6 +30,7 @@ export class HideView {
   #settings;
   #pictures;
   #stage;
+  #corrector;
   #filmstrip;
   #toolbar;
   /** @type {Picture | null} */
@@ -57,6 +59,18 @@ export class HideView {
       onRetry: (picture) => this.#pictures.retry(picture),
       onRemove: (picture) => this.#remove(picture),
       onUseMaxRecall: () => this.#settings.useMaxRecall(),
+      onCorrect: (picture, marks) => {
+        this.#stage.hidden = true;
+        this.#corrector.open(picture, marks);
+      },
+    });
+    this.#corrector = new Corrector(part(root, "corrector", HTMLElement), {
+      onApply: (picture, marks) => this.#pictures.correct(picture, marks),
+      onNews,
+      onClose: () => {
+        this.#render();
+        this.#stage.focusCorrect();
+      },
     });
     this.#filmstrip = new Filmstrip(part(root, "filmstrip", HTMLUListElement), {
       onOpen: (picture) => this.#open(picture),
@@ -137,6 +151,8 @@ export class HideView {
     this.#toolbar.render(this.#pictures.totals);
     this.#filmstrip.render(all, this.#selected);
     this.#stage.render(this.#selected);
+    if (this.#corrector.picture !== this.#selected) this.#corrector.close();
+    this.#stage.hidden = this.#corrector.picture !== null;
   }
 
   /** @param {string} sentence empty = nothing to tell any more */

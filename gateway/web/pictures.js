@@ -6,11 +6,13 @@ import { Queue } from "./queue.js";
 
 /** @typedef {import("./api.js").Hidden} Hidden */
 /** @typedef {import("./api.js").Options} Options */
+/** @typedef {import("./marks.js").Marks} Marks */
 
 /**
  * One picture; only `Pictures` changes it.
  * @typedef {object} Picture
  * @property {File} file
+ * @property {Marks | null} marks what to hide, corrected by hand; null = every face that is found
  * @property {"waiting" | "working" | "done" | "failed"} state
  * @property {Hidden | null} result while waiting or working: that of earlier options, if any
  * @property {Problem | null} problem why it failed
@@ -65,7 +67,7 @@ export class Pictures extends EventTarget {
   add(files) {
     const added = files.map((file) => {
       /** @type {Picture} */
-      const picture = { file, state: "waiting", result: null, problem: null };
+      const picture = { file, marks: null, state: "waiting", result: null, problem: null };
       this.#pictures.set(picture, new AbortController());
       return picture;
     });
@@ -96,6 +98,16 @@ export class Pictures extends EventTarget {
     for (const picture of this.all.sort((a, b) => Number(b === first) - Number(a === first))) this.retry(picture);
   }
 
+  /**
+   * Treats a picture again, as it was corrected by hand.
+   * @param {Picture} picture
+   * @param {Marks | null} marks null = no longer
+   */
+  correct(picture, marks) {
+    picture.marks = marks;
+    this.retry(picture);
+  }
+
   /** @param {(picture: Picture) => boolean} [which] */
   retryFailed(which = () => true) {
     for (const picture of this.all) if (picture.state === "failed" && which(picture)) this.retry(picture);
@@ -124,7 +136,7 @@ export class Pictures extends EventTarget {
     this.#changed();
     try {
       // Waiting out a busy server keeps the place in the queue, so that the others slow down too.
-      const result = await patiently(() => anonymize(picture.file, this.#options, signal), signal);
+      const result = await patiently(() => anonymize(picture, this.#options, signal), signal);
       if (signal.aborted) return;
       picture.state = "done";
       picture.result = result;

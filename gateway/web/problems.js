@@ -34,6 +34,7 @@ export function isUnserved(problem) {
 function detailOf(problem) {
   if (problem.incomplete) return t("problem.incomplete");
   if (problem.status === 0) return problem.detail || t("problem.0.detail");
+  if (problem.status === 422) return t("problem.422.detail"); // the server's speaks of parameters
   return problem.detail || problem.title;
 }
 

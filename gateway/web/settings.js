@@ -13,6 +13,7 @@ export class Settings {
   #strength;
   #margin;
   #boxes;
+  #verify;
   #model;
   /** @type {Model[]} */
   #models = [];
@@ -26,6 +27,7 @@ export class Settings {
     this.#strength = part(form, "strength", HTMLInputElement);
     this.#margin = part(form, "margin", HTMLInputElement);
     this.#boxes = part(form, "boxes", HTMLInputElement);
+    this.#verify = part(form, "verify", HTMLInputElement);
     this.#model = part(form, "model-choice", HTMLSelectElement);
     let told = JSON.stringify(this.options);
     /** @type {number | undefined} */
@@ -54,6 +56,7 @@ export class Settings {
       recall: /** @type {Options["recall"]} */ (this.#chosen("recall")),
       model: this.#model.value,
       boxes: this.#boxes.checked,
+      verify: this.#verify.checked,
     };
   }
 
@@ -79,9 +82,17 @@ export class Settings {
     this.#strength.disabled = style === "solid";
     part(this.#form, "strength-value", HTMLOutputElement).value = style === "solid" ? "" : `${Math.round(strength * 100)} %`;
     part(this.#form, "margin-value", HTMLOutputElement).value = `${Math.round(margin * 100)} %`;
-    const hint = `settings.recallHint.${recall}`;
-    part(this.#form, "recall-hint", HTMLElement).textContent = isMessageKey(hint) ? t(hint) : "";
+    this.#hint("style-hint", `settings.styleHint.${style}`);
+    this.#hint("recall-hint", `settings.recallHint.${recall}`);
     this.#renderModels();
+  }
+
+  /**
+   * @param {string} name
+   * @param {string} key
+   */
+  #hint(name, key) {
+    part(this.#form, name, HTMLElement).textContent = isMessageKey(key) ? t(key) : "";
   }
 
   #renderModels() {

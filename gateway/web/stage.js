@@ -5,10 +5,13 @@ import { BeforeAfter } from "./before-after.js";
 import { drawDetections } from "./detections.js";
 import { part } from "./dom.js";
 import { t } from "./i18n.js";
+import { Marks } from "./marks.js";
+import { checkInWords, stateInWords } from "./outcome.js";
 import { isFinished } from "./pictures.js";
 import { ProblemPanel } from "./problem-panel.js";
 import { inWords } from "./problems.js";
 
+/** @typedef {import("./api.js").Detections} Detections */
 /** @typedef {import("./api.js").Hidden} Hidden */
 /** @typedef {import("./api.js").Options} Options */
 /** @typedef {import("./pictures.js").Picture} Picture */
@@ -19,9 +22,11 @@ import { inWords } from "./problems.js";
  * @property {(picture: Picture) => void} onRetry
  * @property {(picture: Picture) => void} onRemove
  * @property {() => void} onUseMaxRecall
+ * @property {(picture: Picture, marks: Marks) => void} onCorrect the marks are what is hidden now
  */
 
 export class Stage {
+  #root;
   #beforeAfter;
   #options;
   /** @type {Picture | null} */
@@ -31,6 +36,7 @@ export class Stage {
   #beforeShows = true;
   #afterShows = true;
   #detecting = new AbortController();
+  #awaitsMarks = false;
 
   #problem;
   #note;
@@ -39,6 +45,7 @@ export class Stage {
   #useMax;
   #download;
   #remove;
+  #correct;
   #showDetections;
   #detectionsProblem;
   /** @type {(name: string) => HTMLElement} */
@@ -49,7 +56,8 @@ export class Stage {
    * @param {Options} options
    * @param {Listeners} listeners
    */
-  constructor(root, options, { onDownload, onRetry, onRemove, onUseMaxRecall }) {
+  constructor(root, options, { onDownload, onRetry, onRemove, onUseMaxRecall, onCorrect }) {
+    this.#root = root;
     this.#options = options;
     this.#beforeAfter = new BeforeAfter(part(root, "before-after", HTMLElement));
     this.#problem = new ProblemPanel(part(root, "problem", HTMLElement), () => this.#picture && onRetry(this.#picture));
@@ -59,6 +67,7 @@ export class Stage {
     this.#useMax = part(root, "use-max", HTMLButtonElement);
     this.#download = part(root, "download", HTMLButtonElement);
     this.#remove = part(root, "remove", HTMLButtonElement);
+    this.#correct = part(root, "correct", HTMLButtonElement);
     this.#showDetections = part(root, "show-detections", HTMLButtonElement);
     this.#detectionsProblem = part(root, "detections-problem", HTMLElement);
     this.#text = (name) => part(root, name, HTMLElement);
@@ -68,14 +77,25 @@ export class Stage {
     });
     this.#remove.addEventListener("click", () => this.#picture && onRemove(this.#picture));
     this.#useMax.addEventListener("click", onUseMaxRecall);
+    this.#correct.addEventListener("click", () => void this.#startCorrecting(onCorrect));
     this.#showDetections.addEventListener("click", () => this.#toggleDetections());
+  }
+
+  /** @param {boolean} hidden whether something else stands in its place */
+  set hidden(hidden) {
+    this.#root.hidden = hidden;
+  }
+
+  /** Hands the focus back to what led away from here. */
+  focusCorrect() {
+    this.#correct.focus();
   }
 
   /** @param {Options} options from now on */
   set options(options) {
     const { recall, model } = this.#options;
     this.#options = options;
-    if (recall !== options.recall || model !== options.model) void this.#detect();
+    if (recall !== options.recall || model !== options.model) void this.#drawDetections();
   }
 
   /**
@@ -98,7 +118,7 @@ export class Stage {
     void this.#beforeAfter.showAfter(null);
     void this.#beforeAfter.showBefore(null);
     this.#beforeAfter.position = this.#detectionsShown ? 100 : 0;
-    void this.#detect();
+    void this.#drawDetections();
     if (picture !== null) void this.#load(picture);
   }
 
@@ -127,27 +147,34 @@ export class Stage {
     const busy = state === "waiting" || state === "working";
     this.#beforeAfter.describe(file.name);
     this.#text("name").textContent = file.name;
-    this.#text("faces").textContent = headline(picture);
-    this.#text("model").textContent = isFinished(picture) && result?.model ? t("stage.model", { model: result.model }) : "";
+    this.#text("faces").textContent = stateInWords(picture);
+    this.#text("model").textContent = isFinished(picture) ? origin(picture) : "";
+    this.#text("checked").textContent = isFinished(picture) ? checkInWords(picture.result.check) : "";
     this.#text("check").hidden = !isFinished(picture) || result?.faces === 0;
     this.#text("model-notice").hidden = !isFinished(picture) || !result?.notice;
     this.#text("model-notice").textContent = result?.notice ?? "";
     this.#download.disabled = !isFinished(picture);
 
+    this.#correct.disabled = !this.#beforeShows;
     this.#showDetections.disabled = !this.#beforeShows;
-    this.#busy.hidden = !busy;
-    this.#text("busy-text").textContent = state === "waiting" ? t("state.waiting") : t("state.working");
+    this.#busy.hidden = !busy && !this.#awaitsMarks;
+    this.#text("busy-text").textContent = this.#awaitsMarks ? t("state.searching") : stateInWords(picture);
 
     const nothingShows = !this.#beforeShows && (result === null || !this.#afterShows);
     this.#note.hidden = problem !== null || busy || this.#beforeShows;
     this.#note.textContent = nothingShows ? t("stage.noPreview") : t("stage.onlyAfter");
 
-    const atMax = this.#options.recall === "max";
     this.#noneFound.hidden = !isFinished(picture) || result?.faces !== 0;
-    this.#text("none-found-text").textContent = atMax ? t("faces.noneAtMax") : t("faces.noneDetail");
-    this.#useMax.hidden = atMax;
+    this.#text("none-found-text").textContent = this.#noneInWords(picture);
+    this.#useMax.hidden = this.#options.recall === "max" || picture.marks !== null;
 
     this.#problem.show(problem && inWords(problem));
+  }
+
+  /** @param {Picture} picture */
+  #noneInWords({ marks }) {
+    if (marks !== null) return t("faces.noneHiddenDetail");
+    return this.#options.recall === "max" ? t("faces.noneAtMax") : t("faces.noneDetail");
   }
 
   get #detectionsShown() {
@@ -158,36 +185,59 @@ export class Stage {
     const shown = !this.#detectionsShown;
     this.#showDetections.setAttribute("aria-pressed", String(shown));
     this.#beforeAfter.glideTo(shown ? 100 : 0);
-    void this.#detect();
+    void this.#drawDetections();
   }
 
   /** Draws the detections anew where they are asked for, else nothing. */
-  async #detect() {
+  async #drawDetections() {
     const layer = this.#text("detections");
+    drawDetections(layer, null);
+    const detections = await this.#detect(this.#detectionsShown ? this.#picture : null);
+    if (detections !== null) drawDetections(layer, detections);
+  }
+
+  /** @param {Listeners["onCorrect"]} onCorrect */
+  async #startCorrecting(onCorrect) {
+    const picture = this.#picture;
+    if (picture === null || this.#awaitsMarks) return;
+    if (picture.marks !== null) return onCorrect(picture, picture.marks);
+    this.#awaitsMarks = true;
+    this.#renderWords(picture);
+    const detections = await this.#detect(picture);
+    this.#awaitsMarks = false;
+    if (this.#picture !== null) this.#renderWords(this.#picture);
+    if (detections !== null) onCorrect(picture, Marks.of(detections));
+  }
+
+  /**
+   * Finds the faces of a picture, in place of what was looked for before; says so where that fails.
+   * @param {Picture | null} picture null = look for nothing any more
+   * @returns {Promise<Detections | null>} null = there was no answer, or it is no longer wanted
+   */
+  async #detect(picture) {
     this.#detecting.abort();
     this.#detecting = new AbortController();
     const { signal } = this.#detecting;
-    drawDetections(layer, null);
     this.#detectionsProblem.hidden = true;
-    if (this.#picture === null || !this.#detectionsShown) return;
+    if (picture === null) return null;
     try {
-      const detections = await detect(this.#picture.file, this.#options, signal);
-      if (!signal.aborted) drawDetections(layer, detections);
+      const detections = await detect(picture.file, this.#options, signal);
+      return signal.aborted ? null : detections;
     } catch (error) {
-      if (signal.aborted) return;
+      if (signal.aborted) return null;
       const { headline: why, detail } = inWords(Problem.of(error));
       this.#detectionsProblem.textContent = `${t("problem.detections")}: ${why}. ${detail}`;
       this.#detectionsProblem.hidden = false;
+      return null;
     }
   }
 }
 
-/** @param {Picture} picture */
-function headline(picture) {
-  if (isFinished(picture)) {
-    const count = picture.result.faces;
-    return count === 0 ? t("faces.none") : t("faces.hidden", { count });
-  }
-  if (picture.state === "failed") return t("state.failed");
-  return picture.state === "waiting" ? t("state.waiting") : t("state.working");
+/**
+ * @param {Picture & { result: Hidden }} picture
+ * @returns {string} by whom it was told what to hide; empty where the server does not say
+ */
+function origin({ marks, result }) {
+  if (marks !== null) return t("stage.corrected");
+  return result.model === "" ? "" : t("stage.model", { model: result.model });
 }
