@@ -80,7 +80,7 @@ class Mosaic:
         cells = _grid(width, height, [side / cells_a_face(self.strength) for side in scene.face_px])
         tones = _tones_of_surroundings(samples, visible, cells)
         tones += _noise(tones.shape, samples.dtype, scene)
-        return _to_samples(cv2.resize(tones, (width, height), interpolation=cv2.INTER_NEAREST), samples)
+        return _enlarged(tones, samples, interpolation=cv2.INTER_NEAREST)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +102,7 @@ class Blur:
         tones = _tones_of_surroundings(samples, visible, grid)
         tones += _noise(tones.shape, samples.dtype, scene)
         soft = cv2.GaussianBlur(tones, (0, 0), _GRAIN_A_SIGMA / 2, borderType=cv2.BORDER_REPLICATE)
-        return _to_samples(cv2.resize(soft, (width, height), interpolation=cv2.INTER_CUBIC), samples)
+        return _enlarged(np.asarray(soft, np.float32), samples, interpolation=cv2.INTER_CUBIC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +138,7 @@ class AveragingMosaic:
         height, width = samples.shape[:2]
         cells = _grid(width, height, [side / cells_a_face(self.strength) for side in scene.face_px])
         averages = cv2.resize(samples, cells, interpolation=cv2.INTER_AREA)
-        return _to_samples(cv2.resize(averages, (width, height), interpolation=cv2.INTER_NEAREST), samples)
+        return _shaped(cv2.resize(averages, (width, height), interpolation=cv2.INTER_NEAREST), samples)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,7 +160,7 @@ class GaussianBlur:
         reduced = cv2.resize(samples, size, interpolation=cv2.INTER_AREA)
         across, down = (max(1.0, s * n / full) for s, n, full in zip(sigmas_px, size, (width, height), strict=True))
         blurred = cv2.GaussianBlur(reduced, (0, 0), across, sigmaY=down, borderType=cv2.BORDER_REPLICATE)
-        return _to_samples(cv2.resize(blurred, (width, height), interpolation=cv2.INTER_LINEAR), samples)
+        return _shaped(cv2.resize(blurred, (width, height), interpolation=cv2.INTER_LINEAR), samples)
 
 
 def cells_a_face(strength: float) -> float:
@@ -219,8 +219,11 @@ def _noise(shape: tuple[int, ...], dtype: np.dtype[np.uint8 | np.uint16], scene:
     return np.asarray(texture * np.array(scene.noise, np.float32) * np.iinfo(dtype).max, np.float32)
 
 
-def _to_samples(rendered: object, like: Samples) -> Samples:
-    levels: NDArray[np.generic] = np.asarray(rendered).reshape(like.shape)
-    if np.issubdtype(levels.dtype, np.floating):
-        levels = np.clip(np.rint(levels), 0, np.iinfo(like.dtype).max)
-    return np.asarray(levels, like.dtype)
+def _enlarged(tones: Levels, like: Samples, *, interpolation: int) -> Samples:
+    """A grid of tones over the area of `like`; rounded first, so that it takes no more memory than the samples."""
+    rounded = np.clip(np.rint(tones), 0, np.iinfo(like.dtype).max).astype(like.dtype)
+    return _shaped(cv2.resize(rounded, (like.shape[1], like.shape[0]), interpolation=interpolation), like)
+
+
+def _shaped(drawn: object, like: Samples) -> Samples:
+    return np.asarray(drawn, like.dtype).reshape(like.shape)

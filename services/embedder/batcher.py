@@ -21,6 +21,8 @@ from services.embedder.embeddings import Embeddings, FaceBatch
 Embed = Callable[[FaceBatch], Embeddings]  # blocking
 _LATEST = 0.2
 """The share of the latest batch in what a face is expected to take."""
+_CAUTION = 1.5
+"""How much longer than expected a wait may get, for instance where neighbours take processors."""
 CLOSING = "the embedder is shutting down"
 
 
@@ -149,7 +151,7 @@ class Batcher:
         if self._queued + len(faces) > self._max_queue:
             self._observer.refused()
             raise Overloaded(f"the embedder's queue of {self._max_queue} faces is full")
-        expected_s = (self._queued + self._running + len(faces)) * self._face_s
+        expected_s = (self._queued + self._running + len(faces)) * self._face_s * _CAUTION
         if deadline_s is not None and self._queued and time.monotonic() + expected_s > deadline_s:
             self._observer.refused()
             raise Overloaded(f"{self._queued} faces wait before it, too many to answer in time")

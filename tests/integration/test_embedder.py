@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import grpc
@@ -12,36 +10,29 @@ import numpy as np
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from benchmarks.embedder_load import faces_a_second, overload
 from facet.v1 import embedder_pb2 as pb
 from facet.v1 import embedder_pb2_grpc
 from facet.v1.geometry_pb2 import AlignedFace
 from services.embedder.embeddings import FACE_BYTES, FaceBatch
-from services.embedder.ir import IrNetwork, IrShape, Layout
 from services.embedder.mobilefacenet import MobileFaceNet
-from tests.support.embedders import MOBILEFACENET, SEEDED, golden_vectors, random_faces, write_random_weights
-from tests.support.processes import RunningTier
+from tests.support.embedders import (
+    MOBILEFACENET,
+    SEEDED,
+    golden_vectors,
+    random_faces,
+    running_embedder,
+    write_random_weights,
+)
 
 TIMEOUT_S = 60
 Stub = embedder_pb2_grpc.EmbedderServiceStub
-
-
-@contextmanager
-def embedder(**settings: str) -> Iterator[RunningTier]:
-    chosen = {f"FACET_EMBEDDER_{name.upper()}": value for name, value in settings.items()}
-    ports = {"FACET_EMBEDDER_PORT": "0", "FACET_EMBEDDER_METRICS_PORT": "0", "FACET_DRAIN_S": "0"}
-    tier = RunningTier("services.embedder", ports | {"FACET_EMBEDDER_DEVICE": "cpu"} | chosen)
-    try:
-        yield tier
-    finally:
-        assert tier.stop() == 0
 
 
 @pytest.fixture(scope="module")
 def channel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[grpc.Channel]:
     """To an embedder with a light network of random weights and room for 20 faces."""
     weights = write_random_weights(MobileFaceNet(48), tmp_path_factory.mktemp("weights") / "own-model.pth")
-    with embedder(weights=str(weights), precision="fp32", queue_size="20") as tier:
+    with running_embedder(weights=str(weights), precision="fp32", queue_size="20") as tier:
         tier.wait_ready()
         with grpc.insecure_channel(tier.target) as opened:
             yield opened
@@ -52,22 +43,19 @@ def request(faces: FaceBatch) -> pb.EmbedFacesRequest:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize(
-    ("name", "flip_test"),
-    [(name, flip_test) for name in (*SEEDED, MOBILEFACENET) for flip_test in (False, True)],
-)
-def test_embedder_answers_the_golden_vectors(name: str, flip_test: bool, shared_dir: Path) -> None:  # noqa: FBT001
-    with (
-        golden_vectors(name, shared_dir) as golden,
-        embedder(weights=str(golden.weights), precision="fp32", flip_test=str(flip_test)) as tier,
-    ):
-        tier.wait_ready()
-        with grpc.insecure_channel(tier.target) as opened:
-            answer = Stub(opened).EmbedFaces(request(golden.faces), timeout=TIMEOUT_S)
+@pytest.mark.parametrize("name", [*SEEDED, MOBILEFACENET])
+def test_embedder_answers_the_golden_vectors_with_and_without_the_flip_test(name: str, shared_dir: Path) -> None:
+    with golden_vectors(name, shared_dir) as golden:
+        for flip_test, expected in ((False, golden.embedding), (True, golden.flipped)):
+            settings = {"weights": str(golden.weights), "precision": "fp32", "flip_test": str(flip_test)}
+            with running_embedder(**settings) as tier:
+                tier.wait_ready()
+                with grpc.insecure_channel(tier.target) as opened:
+                    answer = Stub(opened).EmbedFaces(request(golden.faces), timeout=TIMEOUT_S)
 
-    values = np.array([embedding.values for embedding in answer.embeddings])
-    np.testing.assert_allclose(values, golden.flipped if flip_test else golden.embedding, atol=1e-4)
-    np.testing.assert_allclose([embedding.norm for embedding in answer.embeddings], golden.norm, rtol=1e-4)
+            values = np.array([embedding.values for embedding in answer.embeddings])
+            np.testing.assert_allclose(values, expected, atol=1e-4)
+            np.testing.assert_allclose([embedding.norm for embedding in answer.embeddings], golden.norm, rtol=1e-4)
 
 
 def test_model_is_named_after_the_owners_file_and_has_no_threshold(channel: grpc.Channel) -> None:
@@ -81,7 +69,7 @@ def test_model_is_named_after_the_owners_file_and_has_no_threshold(channel: grpc
 
 
 def test_published_model_answers_with_its_calibrated_threshold(shared_dir: Path) -> None:
-    with embedder(weights=str(shared_dir / "weights" / "mobilefacenet.pt")) as tier:
+    with running_embedder(weights=str(shared_dir / "weights" / "mobilefacenet.pt")) as tier:
         tier.wait_ready()
         with grpc.insecure_channel(tier.target) as opened:
             model = Stub(opened).GetModel(pb.GetModelRequest(), timeout=TIMEOUT_S)
@@ -134,21 +122,6 @@ def test_call_that_finds_the_queue_full_is_refused(channel: grpc.Channel) -> Non
     assert set(codes) == {grpc.StatusCode.OK, grpc.StatusCode.RESOURCE_EXHAUSTED}
 
 
-async def test_accepted_calls_keep_their_deadline_at_four_times_capacity(tmp_path: Path) -> None:
-    """On a real engine and through gRPC; `benchmarks.embedder_cpu` measures the throughput of the same."""
-    network = IrNetwork(IrShape(depth=50, layout=Layout.OFFICIAL, dimension=512))
-    weights = write_random_weights(network, tmp_path / "ir50.pth")
-    with embedder(weights=str(weights), precision="fp32", max_batch="8") as tier:
-        await asyncio.to_thread(tier.wait_ready)
-        capacity = await faces_a_second(tier.target, callers=16, faces_a_call=1, duration_s=4)
-        came = await overload(tier.target, calls_a_second=4 * capacity, deadline_s=2, duration_s=6)
-
-    assert came.late == 0
-    assert max(came.answered_after_s) < 2
-    assert len(came.refused_after_s) > len(came.answered_after_s)
-    assert np.median(came.refused_after_s) < 0.1
-
-
 def test_stream_answers_in_order_and_survives_a_bad_request(channel: grpc.Channel) -> None:
     faces = random_faces(6)
     requests = [request(faces[index : index + 1]) for index in range(6)]
@@ -180,7 +153,7 @@ def test_embedder_without_usable_weights_is_not_serving_and_says_why(
     settings: dict[str, str], reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FACET_MODELS_DIR", str(tmp_path))
-    with embedder(**settings) as tier, grpc.insecure_channel(tier.target) as opened:
+    with running_embedder(**settings) as tier, grpc.insecure_channel(tier.target) as opened:
         tier.wait_for(lambda line: reason in str(line))
         health = health_pb2_grpc.HealthStub(opened)
         state = health.Check(health_pb2.HealthCheckRequest(service="facet.v1.EmbedderService"), timeout=TIMEOUT_S)

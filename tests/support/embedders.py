@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from services.embedder.embeddings import FACE_SHAPE, FaceBatch
+from tests.support.processes import RunningTier
 
 SEEDED = ("curricular_ir50", "curricular_ir101", "curricular_tface_ir50", "curricular_tface_ir101")
 MOBILEFACENET = "mobilefacenet"
@@ -70,3 +71,15 @@ def write_random_weights(network: nn.Module, path: Path) -> Path:
 def random_faces(count: int) -> FaceBatch:
     """Noise, the same each time."""
     return np.random.default_rng(0).integers(0, 256, (count, *FACE_SHAPE), dtype=np.uint8)
+
+
+@contextmanager
+def running_embedder(**settings: str) -> Iterator[RunningTier]:
+    """An embedder tier on the CPU with settings of its own; it has not loaded yet."""
+    chosen = {f"FACET_EMBEDDER_{name.upper()}": value for name, value in settings.items()}
+    ports = {"FACET_EMBEDDER_PORT": "0", "FACET_EMBEDDER_METRICS_PORT": "0", "FACET_DRAIN_S": "0"}
+    tier = RunningTier("services.embedder", ports | {"FACET_EMBEDDER_DEVICE": "cpu"} | chosen)
+    try:
+        yield tier
+    finally:
+        assert tier.stop() == 0
