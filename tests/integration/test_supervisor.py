@@ -77,8 +77,12 @@ class Up:
 
 
 def command_of(pid: int) -> str:
-    """Which part a process is."""
-    return Path(f"/proc/{pid}/cmdline").read_text().rstrip("\0").rpartition("\0")[2].rpartition(".")[2]
+    """Which part a process is; nothing of one that has just ended."""
+    try:
+        command = Path(f"/proc/{pid}/cmdline").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+    return command.rstrip("\0").rpartition("\0")[2].rpartition(".")[2]
 
 
 def runs(pid: int) -> bool:
