@@ -40,14 +40,14 @@ class Replica(detector_pb2_grpc.DetectorServiceServicer):
             await context.abort(self._refusals.pop(0), "not now")
         return pb.DetectFacesResponse(model_id=self.name)
 
-    def StreamDetectFaces(self, request_iterator: Any, context: Context) -> Any:  # noqa: ANN401, N802
-        raise NotImplementedError
+    def StreamDetectFaces(self, request_iterator: Any, context: Context) -> Any:  # noqa: ANN401, ARG002, N802
+        return request_iterator
 
-    async def ListModels(self, request: pb.ListModelsRequest, context: Context) -> pb.ListModelsResponse:  # noqa: N802
-        raise NotImplementedError
+    async def ListModels(self, request: pb.ListModelsRequest, context: Context) -> pb.ListModelsResponse:  # noqa: ARG002, N802
+        return pb.ListModelsResponse()
 
-    async def AlignFaces(self, request: pb.AlignFacesRequest, context: Context) -> pb.AlignFacesResponse:  # noqa: N802
-        raise NotImplementedError
+    async def AlignFaces(self, request: pb.AlignFacesRequest, context: Context) -> pb.AlignFacesResponse:  # noqa: ARG002, N802
+        return pb.AlignFacesResponse()
 
 
 Serve = Callable[[Replica], Any]
