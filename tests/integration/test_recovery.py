@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
-from tests.support.processes import RunningTier, Stack, start
+from tests.support.processes import RunningTier, Stack, start, suspended
 from tests.support.waiting import eventually
 
 DEADLINE_S = 2.0
@@ -68,15 +68,6 @@ def killed(tier: RunningTier) -> Iterator[None]:
     finally:
         tier.restart()
         tier.wait_ready()
-
-
-@contextmanager
-def suspended(tier: RunningTier) -> Iterator[None]:
-    tier.signal(signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        tier.signal(signal.SIGCONT)
 
 
 @pytest.mark.parametrize("name", ["detector", "anonymizer"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -18,7 +17,7 @@ from facet.v1 import anonymizer_pb2 as pb
 from facet.v1 import anonymizer_pb2_grpc, geometry_pb2
 from tests.support.clients import TIMEOUT_S, align_request, detect_request, detector_at
 from tests.support.pictures import encode
-from tests.support.processes import RunningTier, Stack, start
+from tests.support.processes import Stack, start, suspended
 
 TOO_SMALL = {"x_min": 209, "y_min": 105, "x_max": 239, "y_max": 135}
 """The middle of the astronaut's face."""
@@ -66,15 +65,6 @@ def gateway_of(stack: Stack, **settings: str) -> Iterator[httpx.Client]:
             yield client
     finally:
         gateway.stop()
-
-
-@contextmanager
-def suspended(tier: RunningTier) -> Iterator[None]:
-    tier.signal(signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        tier.signal(signal.SIGCONT)
 
 
 def client_of(stack: Stack) -> httpx.Client:

@@ -9,7 +9,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -178,3 +179,13 @@ class Stack:
         """Stops all, the gateway first."""
         for running in reversed(self.started):
             running.stop()
+
+
+@contextmanager
+def suspended(tier: RunningTier) -> Iterator[None]:
+    """Has a tier hang for a while."""
+    tier.signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        tier.signal(signal.SIGCONT)
