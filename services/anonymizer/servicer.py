@@ -58,9 +58,9 @@ class AnonymizerServicer(anonymizer_pb2_grpc.AnonymizerServiceServicer):
         self._limits = limits
         self._keep_capture_time = keep_capture_time
 
-    async def AnonymizeImage(self, request: pb.AnonymizeImageRequest, context: Context) -> pb.AnonymizeImageResponse:  # noqa: ARG002, N802
+    async def AnonymizeImage(self, request: pb.AnonymizeImageRequest, context: Context) -> pb.AnonymizeImageResponse:  # noqa: N802
         """Hides regions of one picture."""
-        return await self._anonymize(request)
+        return await self._anonymize(request, within_s=context.time_remaining())
 
     async def StreamAnonymizeImages(  # noqa: N802
         self,
@@ -75,7 +75,9 @@ class AnonymizerServicer(anonymizer_pb2_grpc.AnonymizerServiceServicer):
             else:
                 yield pb.StreamAnonymizeImagesResponse(response=answer)
 
-    async def _anonymize(self, request: pb.AnonymizeImageRequest) -> pb.AnonymizeImageResponse:
+    async def _anonymize(
+        self, request: pb.AnonymizeImageRequest, within_s: float | None = None
+    ) -> pb.AnonymizeImageResponse:
         work = partial(
             anonymize,
             request.image.content,
@@ -84,7 +86,7 @@ class AnonymizerServicer(anonymizer_pb2_grpc.AnonymizerServiceServicer):
             limits=self._limits,
             output=Output(format=_format(request.output), keep_capture_time=self._keep_capture_time),
         )
-        done = await self._pool.run(work)
+        done = await self._pool.run(work, size_bytes=len(request.image.content), within_s=within_s)
         return pb.AnonymizeImageResponse(
             image=image_pb2.Image(content=done.content),
             media_type=done.media_type,

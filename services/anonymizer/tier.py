@@ -22,7 +22,12 @@ class AnonymizerTier:
         # Pictures are worked on side by side: a second level of threads only makes them wait.
         cv2.setNumThreads(1)
         threadpool_limits(1, "blas")
-        self._pool = WorkerPool(workers=settings.workers, queue_size=settings.queue_size, metrics=metrics)
+        self._pool = WorkerPool(
+            workers=settings.workers,
+            queue_size=settings.queue_size,
+            queue_bytes=settings.queue_bytes,
+            metrics=metrics,
+        )
         self._limits = settings.shared.picture_limits
         self._keep_capture_time = settings.keep_capture_time
 
@@ -32,7 +37,8 @@ class AnonymizerTier:
         anonymizer_pb2_grpc.add_AnonymizerServiceServicer_to_server(servicer, server)
 
     async def load(self) -> None:
-        """Nothing to do."""
+        """Measures the memory that is left for pictures; there is nothing to load."""
+        self._limits.memory.measure()
 
     async def close(self) -> None:
         """Finishes the work in hand."""

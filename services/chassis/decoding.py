@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
-import pillow_heif
+import pi_heif
 from PIL import Image, ImageFile, TiffImagePlugin, UnidentifiedImageError
 
 from services.chassis.errors import FacetError, InvalidPicture, UnsupportedFormat
@@ -79,7 +79,7 @@ def _prepare_decoders() -> None:
     Image.MAX_IMAGE_PIXELS = None  # the limit is ours, checked in open_picture: Pillow's would only warn
     # One thread each, as pictures are worked on side by side. No thumbnails: one that lies in a file may show something
     # else than its picture, and what is searched for faces has to be what is answered.
-    pillow_heif.register_heif_opener(decode_threads=1, thumbnails=False, depth_images=False, aux_images=False)
+    pi_heif.register_heif_opener(decode_threads=1, thumbnails=False, depth_images=False, aux_images=False)
 
 
 def check_pixel_type(image: Image.Image) -> None:
@@ -95,6 +95,11 @@ def check_pixel_type(image: Image.Image) -> None:
         deep = max(image.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE, (1,))) > 8  # noqa: PLR2004  (bits)
         if deep and (separate or _raw_mode(image) not in _LOWER_BYTES):  # Pillow would show something else
             raise InvalidPicture("16-bit TIFF in planes or with multiplied alpha is not accepted; save it as 8-bit RGB")
+
+
+def is_deep(image: Image.Image) -> bool:
+    """Whether an opened file's samples have 16 bits."""
+    return image.mode in _DEEP_GREY_MODES or _raw_mode(image) in (_DEEP_GREY_WITH_ALPHA, *_LOWER_BYTES)
 
 
 def has_second_frame(image: Image.Image) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.metadata import version
 
 from prometheus_client import (
     GC_COLLECTOR,
@@ -12,10 +13,14 @@ from prometheus_client import (
     Counter,
     Gauge,
     Histogram,
+    Info,
     start_http_server,
 )
 
-SECONDS_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+from services.chassis.memory_limit import memory_limit_bytes
+
+SECONDS_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+"""Up to the gateway's default deadline."""
 
 
 class TierMetrics:
@@ -52,6 +57,29 @@ class TierMetrics:
         self.refusals = Counter(
             f"{self.prefix}_refusals", "Pieces of work refused because the queue was full.", registry=self.registry
         )
+        self.ready = Gauge(f"{self.prefix}_ready", "1 while calls are served, else 0.", registry=self.registry)
+        self.certificate_expiry = Gauge(
+            f"{self.prefix}_certificate_expiry_timestamp_seconds",
+            "When a certificate in use ends, by what it is used for; absent without TLS.",
+            ("certificate",),
+            registry=self.registry,
+        )
+        memory_limit = Gauge(
+            f"{self.prefix}_memory_limit_bytes",
+            "Memory the container may take; infinite without a limit.",
+            registry=self.registry,
+        )
+        memory_limit.set(memory_limit_bytes())
+        self._info = Info(
+            self.prefix,
+            "Version of the software, and the model that answers where a request names none.",
+            registry=self.registry,
+        )
+        self.answers_with("")
+
+    def answers_with(self, model_id: str) -> None:
+        """Tells which model answers where a request names none; empty for none."""
+        self._info.info({"version": version("facet"), "model_id": model_id})
 
     def expose(self, host: str, port: int) -> tuple[int, Callable[[], None]]:
         """Serves `/metrics` over HTTP; returns the port bound and a function that stops it.

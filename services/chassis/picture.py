@@ -37,6 +37,8 @@ class Picture:
     """Of the upright picture."""
     orientation: int
     """How the stored picture is turned or mirrored against the upright one, as EXIF counts: 1 (not at all) to 8."""
+    deep: bool
+    """Whether its samples have 16 bits."""
 
     @property
     def turned(self) -> bool:
@@ -125,4 +127,5 @@ def open_picture(content: bytes, limits: PictureLimits) -> Picture:
         width_px=width_px,
         height_px=height_px,
         orientation=orientation,
+        deep=decoding.is_deep(image),
     )

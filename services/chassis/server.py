@@ -13,12 +13,13 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from services.chassis import logs
+from services.chassis.channels import server_options
 from services.chassis.errors import FacetError, NotReady, Overloaded
 from services.chassis.health import HealthServicer
 from services.chassis.interceptors import CallInterceptor
 from services.chassis.memory import reuse_freed_memory
 from services.chassis.metrics import TierMetrics
-from services.chassis.settings import SharedSettings, TierSettings
+from services.chassis.settings import TierSettings
 
 _log = logging.getLogger("facet.server")
 
@@ -86,7 +87,7 @@ async def _serve(name: str, settings: TierSettings, make_tier: Callable[[TierMet
     await server.start()
     _log.info("listening", extra={"fields": {"port": port, "metrics_port": metrics_port}})
 
-    loading = asyncio.create_task(_load(tier, health))
+    loading = asyncio.create_task(_load(tier, health, metrics))
     stopped = asyncio.create_task(stopping.wait())
     await asyncio.wait({loading, stopped}, return_when=asyncio.FIRST_COMPLETED)
     failure = loading.exception() if loading.done() else None
@@ -98,6 +99,7 @@ async def _serve(name: str, settings: TierSettings, make_tier: Callable[[TierMet
     # The order matters: clients that watch health move away first, only then is the listener closed. Closing at once
     # races with calls that are just arriving, which would end as CANCELLED.
     _log.info("draining")
+    metrics.ready.set(0)
     await health.enter_graceful_shutdown()
     await asyncio.sleep(settings.shared.drain_s)
     health.end_watches()
@@ -109,7 +111,7 @@ async def _serve(name: str, settings: TierSettings, make_tier: Callable[[TierMet
         raise failure
 
 
-async def _load(tier: Tier, health: HealthServicer) -> None:
+async def _load(tier: Tier, health: HealthServicer, metrics: TierMetrics) -> None:
     said = ""
     while True:
         try:
@@ -121,17 +123,6 @@ async def _load(tier: Tier, health: HealthServicer) -> None:
             await asyncio.sleep(LOAD_RETRY_S)
         else:
             await health.set(tier.service_name, _SERVING)
+            metrics.ready.set(1)
             _log.info("ready")
             return
-
-
-def server_options(settings: SharedSettings) -> list[tuple[str, int]]:
-    """Channel arguments of every gRPC server."""
-    return [
-        ("grpc.max_send_message_length", settings.max_message_bytes),
-        ("grpc.max_receive_message_length", settings.max_message_bytes),
-        ("grpc.so_reuseport", 0),  # a port in use is an error, not a second server that takes half of the calls
-        ("grpc.max_connection_age_ms", round(settings.max_connection_age_s * 1000)),
-        ("grpc.http2.min_ping_interval_without_data_ms", 5_000),  # clients ping idle connections every 10 s
-        ("grpc.keepalive_permit_without_calls", 1),
-    ]

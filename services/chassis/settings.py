@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -12,6 +12,7 @@ import platformdirs
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from services.chassis.memory_budget import MemoryBudget
 from services.chassis.processors import available_processors
 
 MIB = 1024 * 1024
@@ -19,10 +20,12 @@ MIB = 1024 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PictureLimits:
-    """Which pictures are refused before they are decoded."""
+    """Which pictures are refused before they are decoded, and what those in work may take."""
 
     max_bytes: int
     max_pixels: int
+    memory: MemoryBudget = field(default_factory=MemoryBudget)
+    """What the pictures in work may take together."""
 
     @property
     def max_answer_bytes(self) -> int:
@@ -105,4 +108,11 @@ class TierSettings(BaseSettings):
     """Pictures worked on at once; default: the processors this process may use."""
     queue_size: PositiveInt = 64
     """Pictures that may wait for a worker; one more is refused with RESOURCE_EXHAUSTED."""
+    queue_mib: PositiveInt = 256
+    """What the pictures waiting and in work may take as encoded files; beyond it they are refused alike."""
     shared: SharedSettings = Field(default_factory=SharedSettings)
+
+    @property
+    def queue_bytes(self) -> int:
+        """`queue_mib` in bytes."""
+        return self.queue_mib * MIB

@@ -44,6 +44,7 @@ class DetectorServicer(detector_pb2_grpc.DetectorServiceServicer):
         self._models = models
         self._pool = pool
         self._limits = limits
+        self._metrics = metrics
         self._faces_per_picture = Histogram(
             f"{metrics.prefix}_faces_per_picture",
             "Faces answered a picture.",
@@ -51,9 +52,9 @@ class DetectorServicer(detector_pb2_grpc.DetectorServiceServicer):
             registry=metrics.registry,
         )
 
-    async def DetectFaces(self, request: pb.DetectFacesRequest, context: Context) -> pb.DetectFacesResponse:  # noqa: ARG002, N802
+    async def DetectFaces(self, request: pb.DetectFacesRequest, context: Context) -> pb.DetectFacesResponse:  # noqa: N802
         """Finds the faces of one picture."""
-        return await self._detect(request)
+        return await self._detect(request, within_s=context.time_remaining())
 
     async def StreamDetectFaces(  # noqa: N802
         self,
@@ -71,7 +72,8 @@ class DetectorServicer(detector_pb2_grpc.DetectorServiceServicer):
     async def AlignFaces(self, request: pb.AlignFacesRequest, context: Context) -> pb.AlignFacesResponse:  # noqa: ARG002, N802
         """Cuts out the crops of faces that are known already."""
         faces = [_known_face(face, field=f"faces[{index}]") for index, face in enumerate(request.faces)]
-        crops = await self._pool.run(partial(align_faces, request.image.content, faces, limits=self._limits))
+        work = partial(align_faces, request.image.content, faces, limits=self._limits)
+        crops = await self._pool.run(work, size_bytes=len(request.image.content))
         return pb.AlignFacesResponse(aligned=map(_crop, crops))
 
     async def ListModels(self, request: pb.ListModelsRequest, context: Context) -> pb.ListModelsResponse:  # noqa: ARG002, N802
@@ -92,11 +94,13 @@ class DetectorServicer(detector_pb2_grpc.DetectorServiceServicer):
             ]
         )
 
-    async def _detect(self, request: pb.DetectFacesRequest) -> pb.DetectFacesResponse:
+    async def _detect(self, request: pb.DetectFacesRequest, within_s: float | None = None) -> pb.DetectFacesResponse:
         config = _config(request.config)
         work = partial(detect, request.image.content, config, models=self._models, limits=self._limits)
-        detection = await self._pool.run(work)
+        detection = await self._pool.run(work, size_bytes=len(request.image.content), within_s=within_s)
         self._faces_per_picture.observe(len(detection.faces))
+        if not config.model:  # better weights may have been installed since the last picture
+            self._metrics.answers_with(detection.model_id.partition("+")[0])
         return _response(detection)
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import threading
 
 import cv2
 import grpc
-import numpy as np
+from PIL import Image
 
 from facet.v1 import detector_pb2, detector_pb2_grpc
 from services.chassis.metrics import TierMetrics
@@ -15,6 +16,7 @@ from services.chassis.models.store import ModelStore
 from services.chassis.workers import WorkerPool
 from services.detector.detection import DetectionConfig, detect
 from services.detector.models import DetectorModels
+from services.detector.search import Recall
 from services.detector.servicer import DetectorServicer
 from services.detector.settings import DetectorSettings
 
@@ -27,7 +29,12 @@ class DetectorTier:
     def __init__(self, settings: DetectorSettings, metrics: TierMetrics) -> None:
         cv2.setNumThreads(1)  # pictures are worked on side by side: a second level of threads only makes them wait
         self._models = DetectorModels(ModelStore(settings.models), settings.options)
-        self._pool = WorkerPool(workers=settings.workers, queue_size=settings.queue_size, metrics=metrics)
+        self._pool = WorkerPool(
+            workers=settings.workers,
+            queue_size=settings.queue_size,
+            queue_bytes=settings.queue_bytes,
+            metrics=metrics,
+        )
         self._metrics = metrics
         self._limits = settings.shared.picture_limits
 
@@ -43,18 +50,21 @@ class DetectorTier:
             NotReady: No model is installed, or a system library is missing.
             Overloaded: Callers came first and filled the queue.
         """
-        await self._pool.run(lambda: self._models.search(""))
-        _, blank = cv2.imencode(".png", np.zeros((64, 64, 3), np.uint8))
+        search = await self._pool.run(lambda: self._models.search(""))
+        self._metrics.answers_with(search.model_id(Recall.FAST))
+        blank = io.BytesIO()
+        Image.new("RGB", (64, 64)).save(blank, "PNG")
         every_worker = threading.Barrier(self._pool.workers)
 
         def warm_up() -> None:
             every_worker.wait()
-            detect(blank.tobytes(), DetectionConfig(), models=self._models, limits=self._limits)
+            detect(blank.getvalue(), DetectionConfig(), models=self._models, limits=self._limits)
 
         try:
             await asyncio.gather(*(self._pool.run(warm_up) for _ in range(self._pool.workers)))
         finally:
             every_worker.abort()  # where the warm-up is given up, nobody waits for workers that will not come
+        self._limits.memory.measure()
 
     async def close(self) -> None:
         """Finishes the work in hand, then frees the models."""

@@ -24,6 +24,10 @@ class BatchMetrics:
             registry=metrics.registry,
         )
 
+    def loaded(self, model_id: str) -> None:
+        """Tells which model embeds."""
+        self._metrics.answers_with(model_id)
+
     def queued(self, faces: int) -> None:
         """Sets the queue's depth, in faces."""
         self._metrics.queue_depth.set(faces)

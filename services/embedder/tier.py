@@ -48,6 +48,7 @@ class EmbedderTier:
             max_queue=self._settings.queue_size,
             observer=self._metrics,
         )
+        self._metrics.loaded(model.model_id)
         self._servicer.serving = Serving(model=model, dimension=engine.dimension, batcher=batcher)
         _log.info(
             "model loaded",

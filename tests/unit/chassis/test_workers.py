@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
 
@@ -42,7 +43,7 @@ def metrics() -> TierMetrics:
 @pytest.fixture
 async def pool(metrics: TierMetrics) -> AsyncIterator[WorkerPool]:
     """One worker, one place in the queue."""
-    pool = WorkerPool(workers=1, queue_size=1, metrics=metrics)
+    pool = WorkerPool(workers=1, queue_size=1, queue_bytes=1000, metrics=metrics)
     yield pool
     await pool.close()
 
@@ -69,7 +70,7 @@ async def test_work_leaves_the_event_loop_and_takes_the_request_id_along(pool: W
 
 
 async def test_as_many_pieces_run_at_once_as_there_are_workers(metrics: TierMetrics) -> None:
-    pool = WorkerPool(workers=3, queue_size=1, metrics=metrics)
+    pool = WorkerPool(workers=3, queue_size=1, queue_bytes=1000, metrics=metrics)
     meeting = threading.Barrier(3, timeout=10)
     places = await asyncio.gather(*(pool.run(meeting.wait) for _ in range(3)))
     assert sorted(places) == [0, 1, 2]
@@ -146,3 +147,36 @@ async def test_closing_finishes_what_runs_drops_what_waits_and_refuses_what_come
     assert await first == "done"
     assert not waiting.begun.is_set()
     assert value(metrics, "queue_depth") == 0
+
+
+async def test_work_whose_messages_would_hold_too_much_is_refused(pool: WorkerPool) -> None:
+    running = Work()
+    first = asyncio.create_task(pool.run(running, size_bytes=900))
+    await begun(running)
+    with pytest.raises(Overloaded):
+        await pool.run(Work(), size_bytes=101)
+    waiting = asyncio.create_task(pool.run(lambda: "done", size_bytes=100))
+    running.let_go.set()
+    assert await first == await waiting == "done"
+    assert await pool.run(lambda: "done", size_bytes=900) == "done"
+
+
+async def test_a_message_larger_than_the_queue_is_worked_on_alone(pool: WorkerPool) -> None:
+    assert await pool.run(lambda: "done", size_bytes=5000) == "done"
+
+
+async def test_work_that_would_wait_past_its_deadline_is_refused_at_once(metrics: TierMetrics) -> None:
+    pool = WorkerPool(workers=1, queue_size=100, queue_bytes=1000, metrics=metrics)
+    for _ in range(20):  # it learns that a piece takes a good 10 ms
+        await pool.run(lambda: time.sleep(0.01))
+    running = Work()
+    waiting = [asyncio.create_task(pool.run(running))]
+    await begun(running)
+    waiting += [asyncio.create_task(pool.run(lambda: "done", within_s=60)) for _ in range(50)]
+    await asyncio.sleep(0)
+    with pytest.raises(Overloaded):
+        await pool.run(Work(), within_s=0.2)
+    running.let_go.set()
+    await asyncio.gather(*waiting)
+    assert await pool.run(lambda: "done", within_s=0.2) == "done"
+    await pool.close()

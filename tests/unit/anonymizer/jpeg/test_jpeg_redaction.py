@@ -245,6 +245,7 @@ def test_damaged_files_are_not_rewritten(damage: Callable[[bytes], bytes], turbo
         width_px=picture.width_px,
         height_px=picture.height_px,
         orientation=1,
+        deep=False,
     )
     with pytest.raises((UnsupportedJpegError, InvalidPicture)):
         redact_jpeg(damaged, cutouts, Redaction(), turbojpeg)
