@@ -8,8 +8,12 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from gateway import problems
+from gateway.admission import Admission, Admitted, Pace
 from gateway.anonymization import Anonymization
 from gateway.draining import Draining
+from gateway.identity.authenticator import Authenticator
+from gateway.identity.guard import Guard
+from gateway.identity.limits import Limits
 from gateway.middleware import RequestMiddleware
 from gateway.pipeline import Pipeline
 from gateway.receipts import ReceiptKey
@@ -20,12 +24,20 @@ from gateway.routes.receipts import receipt_routes
 from gateway.settings import GatewaySettings
 from gateway.tiers import Tiers
 from services.chassis.metrics import TierMetrics
+from services.chassis.settings import MIB
 
 
-def create_app(
-    settings: GatewaySettings, tiers: Tiers, metrics: TierMetrics, draining: Draining, key: ReceiptKey | None
+def create_app(  # noqa: PLR0913  (each is a part of it)
+    settings: GatewaySettings,
+    tiers: Tiers,
+    metrics: TierMetrics,
+    draining: Draining,
+    *,
+    authenticator: Authenticator,
+    key: ReceiptKey | None,
 ) -> ASGIApp:
-    """The application, served by `tiers`; `key` signs receipts."""
+    """The application, served by `tiers`; `authenticator` knows its callers, `key` signs receipts."""
+    guard = Guard(authenticator, Limits(), metrics)
     pipeline = Pipeline(tiers)
     anonymization = Anonymization(pipeline, key)
     app = FastAPI(
@@ -38,9 +50,14 @@ def create_app(
         docs_url=None,
         redoc_url=None,
     )
-    app.include_router(picture_routes(pipeline, anonymization, settings))
+    app.include_router(picture_routes(pipeline, anonymization, guard, settings))
     app.include_router(receipt_routes(anonymization))
     app.include_router(health_routes(tiers, draining))
     add_page(app)
     problems.handle_errors(app)
-    return RequestMiddleware(app, metrics, draining)
+    most = Admitted(
+        requests=settings.max_requests,
+        upload_bytes=settings.max_uploads_mib * MIB,
+        largest_bytes=settings.shared.max_image_bytes,
+    )
+    return RequestMiddleware(Admission(app, most, Pace(), metrics), metrics, draining)

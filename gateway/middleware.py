@@ -11,6 +11,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.draining import Draining
+from gateway.identity.caller import Caller
 from services.chassis import request_id
 from services.chassis.metrics import TierMetrics
 
@@ -22,7 +23,7 @@ CONTENT_SECURITY_POLICY = (
     "font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 PROBES = ("/healthz", "/health", "/readyz", "/ready")
-"""Asked every few seconds: logged at DEBUG alone."""
+"""Asked every few seconds: not counted, and logged at DEBUG alone."""
 _HEADERS = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "X-Content-Type-Options": "nosniff",
@@ -45,6 +46,7 @@ class RequestMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        scope.setdefault("state", {})
         current = request_id.accept(Headers(scope=scope).get(request_id.HEADER))
         request_id.current_request_id.set(current)
         started = time.perf_counter()
@@ -76,13 +78,15 @@ class RequestMiddleware:
             duration_s = time.perf_counter() - started
             route = _route(scope, status)
             self._metrics.calls_in_progress.dec()
-            self._metrics.calls.labels(route, str(int(status))).inc()
-            self._metrics.call_seconds.labels(route).observe(duration_s)
+            if route not in PROBES:
+                self._metrics.calls.labels(route, str(int(status))).inc()
+                self._metrics.call_seconds.labels(route).observe(duration_s)
             _log.log(
                 logging.DEBUG if route in PROBES else logging.INFO,
                 "request",
                 extra={
                     "fields": {
+                        **_caller(scope),
                         "method": f"{scope['method']} {route}",
                         "code": int(status),
                         "duration_s": round(duration_s, 4),
@@ -99,6 +103,12 @@ class RequestMiddleware:
         headers.setdefault("Cache-Control", "no-cache" if path.startswith("/static/") else "no-store")
         if self._draining.begun:
             headers["Connection"] = "close"
+
+
+def _caller(scope: Scope) -> dict[str, str]:
+    """Who asked, where a route wanted to know."""
+    caller = scope["state"].get("caller")
+    return {"caller": caller.label} if isinstance(caller, Caller) else {}
 
 
 def _route(scope: Scope, status: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -41,11 +42,21 @@ _KINDS: dict[type[FacetError], _Kind] = {
     errors.UnsupportedFormat: _Kind(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Not an accepted file format"),
     errors.TooLarge: _Kind(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The picture is too large"),
     errors.Overloaded: _Kind(HTTPStatus.TOO_MANY_REQUESTS, "Too busy"),
+    errors.LimitReached: _Kind(HTTPStatus.TOO_MANY_REQUESTS, "A limit of this caller is reached"),
+    errors.Unauthenticated: _Kind(HTTPStatus.UNAUTHORIZED, "A key is needed"),
+    errors.InvalidCredential: _Kind(HTTPStatus.UNAUTHORIZED, "The key is not accepted"),
+    errors.Forbidden: _Kind(HTTPStatus.FORBIDDEN, "The key does not allow this"),
     errors.NotReady: _Kind(HTTPStatus.SERVICE_UNAVAILABLE, "Not ready"),
     errors.DeadlinePassed: _Kind(HTTPStatus.GATEWAY_TIMEOUT, "Took too long"),
+    errors.TooSlow: _Kind(HTTPStatus.REQUEST_TIMEOUT, "The picture came too slowly"),
     errors.StillRecognisable: _Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "A face is still recognisable"),
 }
 _RETRIED = (errors.Overloaded, errors.NotReady)
+_CHALLENGES: dict[type[FacetError], str] = {  # RFC 6750, section 3
+    errors.Unauthenticated: 'Bearer realm="facet"',
+    errors.InvalidCredential: 'Bearer realm="facet", error="invalid_token"',
+    errors.Forbidden: 'Bearer realm="facet", error="insufficient_scope"',
+}
 
 _Documented = dict[int | str, dict[str, object]]
 
@@ -65,7 +76,11 @@ DOCUMENTED = {status: told for status, told in _documented(*reversed(_KINDS.valu
 def of_error(error: FacetError) -> Response:
     """The problem of a domain error."""
     kind = next(_KINDS[kind] for kind in type(error).__mro__ if kind in _KINDS)
-    headers = {"Retry-After": str(RETRY_AFTER_S)} if isinstance(error, _RETRIED) else {}
+    headers = {}
+    if isinstance(error, _RETRIED):
+        headers["Retry-After"] = str(math.ceil(error.retry_after_s or RETRY_AFTER_S))
+    if challenge := _CHALLENGES.get(type(error)):
+        headers["WWW-Authenticate"] = challenge
     return _response(error.reason, kind.title, kind.status, str(error), headers)
 
 

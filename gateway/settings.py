@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field, PositiveFloat
+from pydantic import Field, PositiveFloat, PositiveInt
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from services.chassis.settings import SharedSettings
+from services.chassis.memory_limit import usable_memory_bytes
+from services.chassis.processors import available_processors
+from services.chassis.settings import MIB, SharedSettings
+
+_UPLOADS_SHARE = 1 / 6
+
+
+def _uploads_mib() -> int:
+    return max(1, int(usable_memory_bytes() * _UPLOADS_SHARE / MIB))
 
 
 class TargetSettings(BaseSettings):
@@ -20,6 +28,19 @@ class TargetSettings(BaseSettings):
     anonymizer_target: str = "127.0.0.1:50053"
 
 
+class OidcSettings(BaseSettings):
+    """Whose access tokens are taken: all of these, or none where tokens are not."""
+
+    model_config = SettingsConfigDict(env_prefix="FACET_GATEWAY_OIDC_")
+
+    issuer: str = ""
+    """What `iss` must be."""
+    audience: str = ""
+    """What `aud` must be, or contain."""
+    jwks: str = ""
+    """The issuer's public keys: an https address or a file."""
+
+
 class GatewaySettings(BaseSettings):
     """Documented in the gateway's README."""
 
@@ -28,10 +49,25 @@ class GatewaySettings(BaseSettings):
     port: int = Field(8080, ge=0, le=65535)
     metrics_port: int = Field(9100, ge=0, le=65535)
     deadline_s: PositiveFloat = 60.0
-    """How long one request may take, all tiers together."""
+    """How long one request may take, all tiers together; a client may ask for less with `X-Facet-Timeout`, seconds."""
+    max_requests: PositiveInt = Field(default_factory=lambda: 32 * available_processors())
+    """Requests in hand at once; one more is refused before its body is read."""
+    max_uploads_mib: PositiveInt = Field(default_factory=_uploads_mib)
+    """What their bodies may take together; default: a sixth of the memory, as each is held up to four times."""
+    max_connections: PositiveInt = 2048
+    """Open connections; one more is answered 503."""
     verify: bool = False
     """Check every anonymized picture, whether or not a request asks for it."""
     receipt_key: Path | None = None
     """A PEM file with the Ed25519 key that signs receipts; None = receipts are refused."""
+    keys: Path | None = None
+    """A TOML file of API keys; None = none are taken."""
+    allow_anonymous: bool = False
+    """Whether everyone may call where there are neither keys nor tokens, and others can reach the gateway."""
+    caller_requests_per_s: PositiveFloat = 100.0
+    """Each caller's, like the next two: of tokens, and of keys that state none."""
+    caller_burst: PositiveInt = 200
+    caller_at_once: PositiveInt = 32
+    oidc: OidcSettings = Field(default_factory=OidcSettings)
     targets: TargetSettings = Field(default_factory=TargetSettings)
     shared: SharedSettings = Field(default_factory=SharedSettings)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from facet.v1.embedder_pb2 import GetModelResponse
 from gateway import problems
@@ -15,6 +15,8 @@ from gateway.answers import CompareAnswer, DetectAnswer, EmbedAnswer, ModelAnswe
 from gateway.choosing import choice_of
 from gateway.clients import while_connected
 from gateway.deadline import Deadline
+from gateway.identity.caller import Scope
+from gateway.identity.guard import Guard
 from gateway.parameters import AnonymizationParameters, DetectionParameters
 from gateway.pipeline import Pipeline
 from gateway.settings import GatewaySettings
@@ -25,6 +27,12 @@ from services.chassis.picture_format import PictureFormat
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _PICTURE_TYPES = {f.media_type: _BINARY for f in PictureFormat}
 _ANSWERED_TYPES = {f.media_type: _BINARY for f in PictureFormat if f.written}
+
+_Detection = Annotated[DetectionParameters, Query()]
+_Anonymization = Annotated[AnonymizationParameters, Query()]
+_TimeoutHeader = Annotated[
+    float | None, Header(gt=0, description="How long the client waits, seconds; after that nothing is done for it.")
+]
 
 
 def _multipart(*fields: str) -> dict[str, Any]:
@@ -99,25 +107,29 @@ _ANONYMIZED: dict[int | str, dict[str, Any]] = {
 }
 
 
-def picture_routes(pipeline: Pipeline, anonymization: Anonymization, settings: GatewaySettings) -> APIRouter:
-    """The routes, served by `pipeline` and `anonymization`."""
+def picture_routes(
+    pipeline: Pipeline, anonymization: Anonymization, guard: Guard, settings: GatewaySettings
+) -> APIRouter:
+    """The routes, served by `pipeline` and `anonymization` to whom `guard` lets in."""
+    within = Depends(_within(settings.deadline_s))
     router = APIRouter(prefix="/v1", tags=["pictures"], responses=problems.DOCUMENTED)
     max_bytes = settings.shared.max_image_bytes
 
-    @router.post("/detect", openapi_extra=_ONE_PICTURE)
-    async def detect(request: Request, parameters: Annotated[DetectionParameters, Query()]) -> DetectAnswer:
+    @router.post("/detect", openapi_extra=_ONE_PICTURE, dependencies=[guard.needs(Scope.DETECT)])
+    async def detect(request: Request, parameters: _Detection, within_s: float = within) -> DetectAnswer:
         """Finds the faces of a picture."""
         content = await read_picture(request, max_bytes=max_bytes)
-        work = pipeline.detect(content, parameters.detection_config(), Deadline(settings.deadline_s))
+        work = pipeline.detect(content, parameters.detection_config(), Deadline(within_s))
         return DetectAnswer.of(await while_connected(request, work))
 
     @router.post(
         "/anonymize",
+        dependencies=[guard.needs(Scope.ANONYMIZE)],
         openapi_extra=_ANONYMIZED_PICTURE,
         response_class=Response,
         responses={**problems.DOCUMENTED, **problems.CHECKED, **_ANONYMIZED},
     )
-    async def anonymize(request: Request, parameters: Annotated[AnonymizationParameters, Query()]) -> Response:
+    async def anonymize(request: Request, parameters: _Anonymization, within_s: float = within) -> Response:
         """Makes the faces of a picture unrecognisable: all that are found, those given, or by whom they show."""
         upload = await read_anonymization(request, max_bytes=max_bytes)
         order = Order(
@@ -129,7 +141,7 @@ def picture_routes(pipeline: Pipeline, anonymization: Anonymization, settings: G
             check=parameters.verify or settings.verify,
             receipt=parameters.receipt,
         )
-        work = anonymization.anonymize(order, Deadline(settings.deadline_s))
+        work = anonymization.anonymize(order, Deadline(within_s))
         done = await while_connected(request, work)
         said = {
             "X-Facet-Model": done.model_id,
@@ -140,30 +152,39 @@ def picture_routes(pipeline: Pipeline, anonymization: Anonymization, settings: G
         headers = {"X-Facet-Faces": str(done.hidden_faces)} | {name: text for name, text in said.items() if text}
         return Response(done.content, media_type=done.media_type, headers=headers)
 
-    @router.post("/embed", openapi_extra=_ONE_PICTURE)
-    async def embed(request: Request, parameters: Annotated[DetectionParameters, Query()]) -> EmbedAnswer:
+    @router.post("/embed", openapi_extra=_ONE_PICTURE, dependencies=[guard.needs(Scope.EMBED)])
+    async def embed(request: Request, parameters: _Detection, within_s: float = within) -> EmbedAnswer:
         """Finds the faces of a picture and embeds each."""
         content = await read_picture(request, max_bytes=max_bytes)
-        work = pipeline.embed(content, parameters.detection_config(), Deadline(settings.deadline_s))
+        work = pipeline.embed(content, parameters.detection_config(), Deadline(within_s))
         return EmbedAnswer.of(await while_connected(request, work))
 
-    @router.post("/compare", openapi_extra=_TWO_PICTURES)
-    async def compare(request: Request, parameters: Annotated[DetectionParameters, Query()]) -> CompareAnswer:
+    @router.post("/compare", openapi_extra=_TWO_PICTURES, dependencies=[guard.needs(Scope.COMPARE)])
+    async def compare(request: Request, parameters: _Detection, within_s: float = within) -> CompareAnswer:
         """Tells whether the largest faces of two pictures are one person's."""
         image_a, image_b = await read_pictures(request, ("image_a", "image_b"), max_bytes=max_bytes)
-        work = pipeline.compare(image_a, image_b, parameters.detection_config(), Deadline(settings.deadline_s))
+        work = pipeline.compare(image_a, image_b, parameters.detection_config(), Deadline(within_s))
         return CompareAnswer.of(await while_connected(request, work))
 
-    @router.get("/models")
-    async def models() -> ModelsAnswer:
+    @router.get("/models", dependencies=[guard.needs()])
+    async def models(within_s: float = within) -> ModelsAnswer:
         """Lists the models that the tiers know: which are served, and what to do about the others."""
-        deadline = Deadline(settings.deadline_s)
+        deadline = Deadline(within_s)
         detection, embedding = await asyncio.gather(
             pipeline.detection_models(deadline), _unless_down(pipeline.embedding_model(deadline))
         )
         return ModelsAnswer(models=[*map(ModelAnswer.of_detector, detection), ModelAnswer.of_embedder(embedding)])
 
     return router
+
+
+def _within(most_s: float) -> Callable[..., float]:
+    """How long a request may take: what its client asks for, or the most there is."""
+
+    def within_s(x_facet_timeout: _TimeoutHeader = None) -> float:
+        return most_s if x_facet_timeout is None else min(x_facet_timeout, most_s)
+
+    return within_s
 
 
 async def _unless_down(asked: Coroutine[Any, Any, GetModelResponse]) -> GetModelResponse | NotReady:

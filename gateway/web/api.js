@@ -1,5 +1,7 @@
 // Talks to the gateway: one function a call, and one error type for everything that can go wrong.
 
+import { credential, refused } from "./credential.js";
+
 /** @typedef {"mosaic" | "blur" | "solid"} Style */
 /** @typedef {"ellipse" | "box"} Shape */
 /** @typedef {"fast" | "balanced" | "max"} Recall */
@@ -155,6 +157,16 @@ export async function listModels() {
 }
 
 /**
+ * Asks whether the server takes the key it is shown.
+ * @throws {Problem} it does not, or cannot tell
+ */
+export async function checkKey() {
+  const response = await reach("v1/models");
+  // Whoever gets as far as tiers that are not ready, or is only asked to wait, was let in.
+  if (!response.ok && response.status !== 503 && response.status !== 429) throw await problemOf(response);
+}
+
+/**
  * Asks whether pictures can be treated.
  * @returns {Promise<Readiness>}
  * @throws {Problem} nobody answered, or not in a way that tells
@@ -211,8 +223,13 @@ async function send(path, query, init) {
  * @param {string} path
  * @param {RequestInit} [init]
  */
-async function reach(path, init) {
-  return bodyOf(fetch(new URL(path, ROOT), { cache: "no-store", ...init }));
+async function reach(path, init = {}) {
+  const shown = credential();
+  const headers = new Headers(init.headers);
+  if (shown !== "") headers.set("Authorization", `Bearer ${shown}`);
+  const response = await bodyOf(fetch(new URL(path, ROOT), { cache: "no-store", ...init, headers }));
+  if (response.status === 401) refused(shown);
+  return response;
 }
 
 /**

@@ -5,6 +5,7 @@ import { part } from "./dom.js";
 import { HideView } from "./hide-view.js";
 import { language, onLanguageChange, setLanguage, t, translatePage } from "./i18n.js";
 import { takeIn } from "./intake.js";
+import { KeyPanel } from "./key-panel.js";
 import { ReadinessBanner } from "./readiness.js";
 import { Views } from "./views.js";
 
@@ -18,14 +19,12 @@ const listeners = {
   },
   onUnserved: () => void banner.watch(),
 };
+new KeyPanel(part(document, "key-panel", HTMLElement), part(document, "key", HTMLButtonElement), resume);
 const hide = new HideView(part(document, "hide-view", HTMLElement), listeners);
 const compare = new CompareView(part(document, "compare-view", HTMLElement), listeners);
 const views = new Views([hide, compare]);
 
-const banner = new ReadinessBanner(part(document, "banner", HTMLElement), () => {
-  hide.resume();
-  compare.resume();
-});
+const banner = new ReadinessBanner(part(document, "banner", HTMLElement), resume);
 
 takeIn({
   take: (files, at) => views.current.take(files, at),
@@ -36,6 +35,11 @@ onLanguageChange(renderLanguage);
 renderLanguage();
 translatePage();
 void banner.watch();
+
+function resume() {
+  hide.resume();
+  compare.resume();
+}
 
 function renderLanguage() {
   languageSwitch.textContent = t("language.switch");

@@ -4,7 +4,7 @@ import { Comparison } from "./comparison.js";
 import { part } from "./dom.js";
 import { FaceSlot } from "./face-slot.js";
 import { onLanguageChange, t } from "./i18n.js";
-import { isUnserved } from "./problems.js";
+import { isCurable, isUnserved } from "./problems.js";
 import { Verdict, verdictInWords } from "./verdict.js";
 
 /** @typedef {import("./comparison.js").Side} Side */
@@ -75,9 +75,9 @@ export class CompareView {
     });
   }
 
-  /** The service has become ready: what failed for want of it is done now. */
+  /** The service has become ready, or has been shown another key: what failed for want of it is done now. */
   resume() {
-    if (this.#comparison.problems.some(isUnserved)) this.#comparison.retry();
+    if (this.#comparison.problems.some(isCurable)) this.#comparison.retry();
   }
 
   /**

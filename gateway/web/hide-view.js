@@ -8,7 +8,7 @@ import { Filmstrip } from "./filmstrip.js";
 import { onLanguageChange, t } from "./i18n.js";
 import { takePicked } from "./intake.js";
 import { Pictures } from "./pictures.js";
-import { isUnserved } from "./problems.js";
+import { isCurable, isUnserved } from "./problems.js";
 import { Settings } from "./settings.js";
 import { Stage } from "./stage.js";
 import { Toolbar } from "./toolbar.js";
@@ -107,9 +107,9 @@ export class HideView {
     this.#veil.hidden = at === null;
   }
 
-  /** The service has become ready: what failed for want of it is done now. */
+  /** The service has become ready, or has been shown another key: what failed for want of it is done now. */
   resume() {
-    this.#pictures.retryFailed(({ problem }) => isUnserved(problem));
+    this.#pictures.retryFailed(({ problem }) => isCurable(problem));
     void this.#offerModels();
   }
 

@@ -30,10 +30,20 @@ export function isUnserved(problem) {
   return problem !== null && (problem.status === 503 || problem.status === 0);
 }
 
+/**
+ * @param {Problem | null} problem
+ * @returns {boolean} whether the call may succeed now that the service is ready, or has been shown another key
+ */
+export function isCurable(problem) {
+  return isUnserved(problem) || problem?.status === 401 || problem?.status === 403;
+}
+
 /** @param {Problem} problem */
 function detailOf(problem) {
   if (problem.incomplete) return t("problem.incomplete");
   if (problem.status === 0) return problem.detail || t("problem.0.detail");
+  if (problem.status === 401) return t("problem.401.detail");
+  if (problem.status === 403) return t("problem.403.detail");
   if (problem.status === 422) return t("problem.422.detail"); // the server's speaks of parameters
   return problem.detail || problem.title;
 }

@@ -13,6 +13,11 @@ class FacetError(Exception):
 
     reason: ClassVar[str]  # stable and machine readable: the same over gRPC (google.rpc.ErrorInfo) and REST (`type`)
 
+    request_id: str = ""
+    """Of the failed request, to find it in the logs; set by a client that was told it."""
+    retry_after_s: float | None = None
+    """When to try again; set by a client that was told it."""
+
 
 class InvalidRequest(FacetError):  # noqa: N818  (a domain word, like every error below)
     """A parameter is missing, unknown or out of range."""
@@ -44,6 +49,30 @@ class Overloaded(FacetError):  # noqa: N818
     reason = "OVERLOADED"
 
 
+class LimitReached(Overloaded):
+    """A caller asks more often, or for more at once, than it may."""
+
+    reason = "LIMIT_REACHED"
+
+
+class Unauthenticated(FacetError):  # noqa: N818
+    """The caller did not say who it is."""
+
+    reason = "UNAUTHENTICATED"
+
+
+class InvalidCredential(Unauthenticated):
+    """What the caller showed is no valid key or token."""
+
+    reason = "INVALID_CREDENTIAL"
+
+
+class Forbidden(FacetError):  # noqa: N818
+    """The caller is known, and may not do this."""
+
+    reason = "FORBIDDEN"
+
+
 class NotReady(FacetError):  # noqa: N818
     """Weights are absent or loading, or a neighbour is down."""
 
@@ -54,6 +83,12 @@ class DeadlinePassed(FacetError):  # noqa: N818
     """The caller's deadline passed before the answer was there."""
 
     reason = "DEADLINE_PASSED"
+
+
+class TooSlow(DeadlinePassed):
+    """A request's body did not come at the pace it has to."""
+
+    reason = "TOO_SLOW"
 
 
 class StillRecognisable(FacetError):  # noqa: N818

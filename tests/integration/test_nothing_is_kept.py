@@ -26,9 +26,12 @@ SPOOLED_FROM_BYTES = 1024 * 1024
 
 LOG_KEYS = {
     *("time", "level", "tier", "event", "request_id", "port", "metrics_port"),
-    *("method", "code", "duration_s", "items", "request_bytes", "response_bytes"),
+    *("method", "code", "duration_s", "items", "request_bytes", "response_bytes", "caller"),
 }
-METRIC_LABELS = {"method", "code", "le", "generation", "implementation", "major", "minor", "patchlevel", "version"}
+METRIC_LABELS = {
+    *("method", "code", "reason", "model_id", "le"),
+    *("generation", "implementation", "major", "minor", "patchlevel", "version"),
+}
 
 READ_ONLY_SYSTEM = (
     *("unshare", "--mount", *(() if os.geteuid() == 0 else ("--map-root-user",)), "sh", "-c"),

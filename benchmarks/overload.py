@@ -1,0 +1,170 @@
+"""The gateway under more requests than it can answer: goodput, latency of the accepted, speed of refusals, memory.
+
+Run with `make bench-overload`. Clients send one JPEG of 3 megapixels over and over: first each as soon as it is
+answered, which finds the capacity, then at 1, 2 and 5 times that rate. The load comes from a process of its own that
+takes few cycles, as it shares the machine's processors with what it measures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import io
+import statistics
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from rich.console import Console
+from rich.table import Table
+from skimage import data
+
+from tests.support.processes import Stack
+
+CLIENTS = (1, 8, 32, 128)
+OVERLOADS = (1, 2, 5)
+DEADLINE_S = 10.0
+WARM_UP_S = 2.0
+MODEL = "blazeface-full"
+
+
+@dataclass(slots=True)
+class Came:
+    """What came of the requests of one run."""
+
+    answered_after_s: list[float] = field(default_factory=list)
+    refused_after_s: list[float] = field(default_factory=list)
+    others: list[int] = field(default_factory=list)
+    """Other statuses."""
+    goodput: float = 0.0
+    """Answers a second, after the warm-up."""
+
+
+def three_megapixels() -> bytes:
+    """A 2000 x 1500 JPEG of about 0.6 MB: one face, and noise like a camera's."""
+    picture = Image.fromarray(np.asarray(data.astronaut())[:384]).resize((2000, 1500), Image.Resampling.BICUBIC)
+    noise = np.random.default_rng(1).normal(0, 4, (1500, 2000, 3))
+    file = io.BytesIO()
+    Image.fromarray(np.clip(np.asarray(picture) + noise, 0, 255).astype(np.uint8)).save(file, "JPEG", quality=90)
+    return file.getvalue()
+
+
+def run(port: int, content: bytes, clients: int, rate: float | None, seconds: float) -> Came:
+    """Sends for so long; blocks. `rate` is requests a second in all; None = each client sends once it is answered."""
+    return asyncio.run(_run(port, content, clients, rate, seconds))
+
+
+async def _run(port: int, content: bytes, clients: int, rate: float | None, seconds: float) -> Came:
+    head = (
+        "POST /v1/anonymize HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\n"
+        f"X-Facet-Timeout: {DEADLINE_S}\r\nContent-Length: {len(content)}\r\n\r\n"
+    )
+    request = head.encode() + content
+    came = Came()
+    began_s = time.monotonic()
+    counted_from_s = began_s + WARM_UP_S
+    ends_s = counted_from_s + seconds
+    due = _schedule(began_s, rate)
+
+    async def client() -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        while True:
+            due_s = next(due)
+            if max(due_s, time.monotonic()) >= ends_s:
+                break
+            await asyncio.sleep(max(0.0, due_s - time.monotonic()))
+            sent_s = time.monotonic()
+            writer.write(request)
+            status = await _answer(reader)
+            now_s = time.monotonic()
+            if status == HTTPStatus.OK:
+                came.answered_after_s.append(now_s - sent_s)
+                came.goodput += counted_from_s <= now_s < ends_s
+            elif status == HTTPStatus.TOO_MANY_REQUESTS:
+                came.refused_after_s.append(now_s - sent_s)
+            else:
+                came.others.append(status)
+        writer.close()
+
+    await asyncio.gather(*(client() for _ in range(clients)))
+    came.goodput /= seconds
+    return came
+
+
+def _schedule(began_s: float, rate: float | None) -> Iterator[float]:
+    """The moments at which requests are due, shared by all clients."""
+    number = 0
+    while True:
+        yield began_s if rate is None else began_s + number / rate
+        number += 1
+
+
+async def _answer(reader: asyncio.StreamReader) -> int:
+    """Reads one answer; returns its status."""
+    head = await reader.readuntil(b"\r\n\r\n")
+    status_line, *lines = head.decode("latin-1").split("\r\n")
+    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    await reader.readexactly(int(headers["content-length"]))
+    return int(status_line.split()[1])
+
+
+def _peak_mib(pid: int) -> float:
+    [peak] = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM")]
+    return int(peak.split()[1]) / 1024
+
+
+def main() -> None:
+    """Measures and prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
+    parser.add_argument("--seconds", type=float, default=10.0, help="of each run, after its warm-up")
+    seconds = parser.parse_args().seconds
+    content = three_megapixels()
+    stack = Stack(FACET_DETECTOR_MODEL=MODEL, FACET_GATEWAY_DEADLINE_S=str(DEADLINE_S))
+    table = Table(title=f"A JPEG of 3 megapixels ({len(content) / 1e6:.1f} MB), deadline {DEADLINE_S:g} s")
+    for heading in (
+        "rate",
+        "clients",
+        "goodput/s",
+        "of the best",
+        "accepted p99 s",
+        "refused",
+        "refused p50 ms",
+        "else",
+    ):
+        table.add_column(heading, justify="right")
+    with ProcessPoolExecutor(1) as load:
+        port = stack.gateway.port
+        free = {n: load.submit(run, port, content, n, None, seconds).result() for n in CLIENTS}
+        best = max(came.goodput for came in free.values())
+        rows = [("as answered", n, came) for n, came in free.items()]
+        rows += [
+            (f"{times} x", n, load.submit(run, port, content, n, times * best, seconds).result())
+            for times in OVERLOADS
+            for n in CLIENTS
+        ]
+    for rate, n, came in rows:
+        table.add_row(
+            rate,
+            str(n),
+            f"{came.goodput:.1f}",
+            f"{came.goodput / best:.0%}",
+            f"{np.quantile(came.answered_after_s, 0.99):.2f}",
+            str(len(came.refused_after_s)),
+            f"{1000 * statistics.median(came.refused_after_s):.0f}" if came.refused_after_s else "",
+            str(len(came.others)),
+        )
+    console = Console()
+    console.print(table)
+    parts = {"detector": stack.detector, "anonymizer": stack.anonymizer, "gateway": stack.gateway}
+    peaks = {name: _peak_mib(part.process.pid) for name, part in parts.items()}
+    console.print("peak memory, MiB: " + ", ".join(f"{name} {peak:.0f}" for name, peak in peaks.items()))
+    stack.stop()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+"""Which requests are let in: so many at once, holding so many bytes together; the others are refused before their body.
+
+A body has to come at a pace, so that slow senders do not hold the places of others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway import problems
+from services.chassis.errors import Overloaded, TooSlow
+from services.chassis.metrics import TierMetrics
+
+GUARDED_PREFIX = "/v1/"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admitted:
+    """What may be in hand at once."""
+
+    requests: int
+    upload_bytes: int
+    """Of all bodies together; a single one is let in however large it is."""
+    largest_bytes: int
+    """What a body without an announced length counts as."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How fast a body has to come: within so long, and longer for every byte that came (as Apache's mod_reqtimeout)."""
+
+    patience_s: float = 10.0
+    bytes_a_second: float = 16 * 1024
+
+
+class Admission:
+    """The layer of the application that every picture passes first."""
+
+    def __init__(self, app: ASGIApp, most: Admitted, pace: Pace, metrics: TierMetrics) -> None:
+        self._app = app
+        self._most = most
+        self._pace = pace
+        self._metrics = metrics
+        self._requests = 0
+        self._bytes = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handles one request."""
+        if scope["type"] != "http" or scope["method"] != "POST" or not scope["path"].startswith(GUARDED_PREFIX):
+            await self._app(scope, receive, send)
+            return
+        length = Headers(scope=scope).get("content-length", "")
+        announced_bytes = min(int(length), self._most.largest_bytes) if length.isdecimal() else self._most.largest_bytes
+        full = self._requests >= self._most.requests or self._bytes + announced_bytes > self._most.upload_bytes
+        if self._requests and full:
+            self._metrics.refusals.inc()
+            refusal = problems.of_error(Overloaded("the gateway holds as much as it may; try again shortly"))
+            await refusal(scope, receive, send)
+            return
+        body = _Body(receive, self._pace)
+        self._requests += 1
+        self._bytes += announced_bytes
+        try:
+            await self._app(scope, body.receive, send)
+        finally:
+            self._requests -= 1
+            self._bytes -= announced_bytes
+
+
+class _Body:
+    """A request's body as it comes, at the pace it has to."""
+
+    def __init__(self, receive: Receive, pace: Pace) -> None:
+        self._receive = receive
+        self._pace = pace
+        self._started_s = time.monotonic()
+        self._received_bytes = 0
+        self._complete = False
+
+    async def receive(self) -> Message:
+        """The next message; once the body is complete, that of a client that leaves is awaited for ever.
+
+        Raises:
+            TooSlow: It did not come in time.
+        """
+        if self._complete:
+            return await self._receive()
+        until_s = self._started_s + self._pace.patience_s + self._received_bytes / self._pace.bytes_a_second
+        try:
+            async with asyncio.timeout(until_s - time.monotonic()):
+                message = await self._receive()
+        except TimeoutError as error:
+            raise TooSlow(
+                f"the picture came slower than {self._pace.bytes_a_second / 1024:.0f} KiB a second; send it anew"
+            ) from error
+        self._received_bytes += len(message.get("body", b""))
+        self._complete = not message.get("more_body", False)
+        return message

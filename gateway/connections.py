@@ -1,0 +1,92 @@
+"""HTTP connections that may not hold the gateway up: headers of bounded size, sent in bounded time."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import ClassVar
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+MAX_HEADER_BYTES = 32 * 1024
+_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+_TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+
+
+class BoundedHttpProtocol(HttpToolsProtocol):
+    """uvicorn's protocol, which waits for headers for ever and takes them in any size.
+
+    A body that is read has limits of its own (`admission.py`), and so has an idle connection (uvicorn's keep-alive).
+    The rest of a body that nobody reads, because its request was refused, is taken in for a while: a client that is cut
+    off while it sends does not see the answer.
+    """
+
+    patience_s: ClassVar[float] = 10.0
+    _awaiting_headers: asyncio.TimerHandle | None = None
+    _awaiting_rest: asyncio.TimerHandle | None = None
+    _header_bytes = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
+        """The first request is awaited."""
+        super().connection_made(transport)
+        self._await_headers()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing is awaited any more."""
+        self._stop_waiting()
+        self._stop_lingering()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Parses what has come, unless its headers are too large."""
+        awaited = self._awaiting_headers
+        super().data_received(data)
+        if awaited is None or awaited is not self._awaiting_headers:  # part of it ended a body, or all headers came
+            return
+        self._header_bytes += len(data)
+        if self._header_bytes > MAX_HEADER_BYTES:
+            self._refuse(_TOO_LARGE)
+
+    def on_message_begin(self) -> None:
+        """A request begins: the whole of its headers is awaited."""
+        super().on_message_begin()
+        self._await_headers()
+
+    def on_headers_complete(self) -> None:
+        """The headers are there."""
+        self._stop_waiting()
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """The whole request is there."""
+        self._stop_lingering()
+        super().on_message_complete()
+        if self.cycle.response_complete:  # its keep-alive timer ended when the rest of the body came
+            self._await_headers()
+
+    def on_response_complete(self) -> None:
+        """The answer is on its way, perhaps before the whole request has come."""
+        if self.cycle.more_body:
+            self._awaiting_rest = self.loop.call_later(self.patience_s, self.transport.close)
+        super().on_response_complete()
+
+    def _await_headers(self) -> None:
+        if self._awaiting_headers is None:
+            self._header_bytes = 0
+            self._awaiting_headers = self.loop.call_later(self.patience_s, partial(self._refuse, _TOO_SLOW))
+
+    def _stop_waiting(self) -> None:
+        if self._awaiting_headers is not None:
+            self._awaiting_headers.cancel()
+            self._awaiting_headers = None
+
+    def _stop_lingering(self) -> None:
+        if self._awaiting_rest is not None:
+            self._awaiting_rest.cancel()
+            self._awaiting_rest = None
+
+    def _refuse(self, answer: bytes) -> None:
+        self._stop_waiting()
+        if not self.transport.is_closing():
+            self.transport.write(answer)
+            self.transport.close()

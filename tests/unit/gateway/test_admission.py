@@ -1,0 +1,155 @@
+"""Admission: as many requests and bytes as allowed are let in, others refused unread, slow bodies given up."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterable
+
+import pytest
+from starlette.types import Message, Receive, Scope, Send
+
+from gateway.admission import Admission, Admitted, Pace
+from services.chassis.errors import TooSlow
+from services.chassis.metrics import TierMetrics
+
+MOST = Admitted(requests=2, upload_bytes=1000, largest_bytes=800)
+
+
+class Application:
+    """Reads the whole body and answers when it is let go."""
+
+    def __init__(self) -> None:
+        self.let_go = asyncio.Event()
+        self.bodies: list[bytes] = []
+
+    async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
+        body = b""
+        more = True
+        while more:
+            message = await receive()
+            body += message["body"]
+            more = message["more_body"]
+        self.bodies.append(body)
+        await self.let_go.wait()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"done"})
+
+
+class Client:
+    """One request and what was answered to it."""
+
+    def __init__(
+        self, chunks: Iterable[bytes] = (b"picture",), *, length: int | None = None, finishes: bool = True
+    ) -> None:
+        self.status = 0
+        self.headers: dict[str, str] = {}
+        self.body = b""
+        self.was_read = False
+        self._chunks = list(chunks)
+        self._finishes = finishes
+        self._length = sum(map(len, self._chunks)) if length is None else length
+
+    async def sends(self, admission: Admission, *, method: str = "POST", path: str = "/v1/detect") -> None:
+        headers = [(b"content-length", str(self._length).encode())] if self._length >= 0 else []
+        await admission({"type": "http", "method": method, "path": path, "headers": headers}, self._receive, self._send)
+
+    async def _receive(self) -> Message:
+        self.was_read = True
+        if not self._chunks:
+            await asyncio.Event().wait()
+        return {
+            "type": "http.request",
+            "body": self._chunks.pop(0),
+            "more_body": bool(self._chunks) or not self._finishes,
+        }
+
+    async def _send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            self.headers = {name.decode(): value.decode() for name, value in message["headers"]}
+        else:
+            self.body += message["body"]
+
+
+@pytest.fixture
+def application() -> Application:
+    return Application()
+
+
+@pytest.fixture
+def admission(application: Application) -> Admission:
+    return Admission(application, MOST, Pace(patience_s=5), TierMetrics("test"))
+
+
+async def test_one_request_too_many_is_refused_unread(admission: Admission, application: Application) -> None:
+    inside = [asyncio.create_task(Client().sends(admission)) for _ in range(2)]
+    await asyncio.sleep(0)
+    refused = Client()
+    await refused.sends(admission)
+    assert refused.status == 429
+    assert refused.headers["retry-after"] == "1"
+    assert json.loads(refused.body)["type"] == "urn:facet:error:OVERLOADED"
+    assert not refused.was_read
+    application.let_go.set()
+    await asyncio.gather(*inside)
+    after = Client()
+    await after.sends(admission)
+    assert after.status == 200
+
+
+async def test_bodies_that_would_hold_too_much_are_refused_unread(
+    admission: Admission, application: Application
+) -> None:
+    inside = asyncio.create_task(Client([b"x" * 700]).sends(admission))
+    await asyncio.sleep(0)
+    refused = Client([b"x" * 301])
+    await refused.sends(admission)
+    assert refused.status == 429
+    application.let_go.set()
+    fits = Client([b"x" * 300])
+    await fits.sends(admission)
+    assert fits.status == 200
+    await inside
+
+
+async def test_a_body_of_unknown_length_counts_as_the_largest(admission: Admission, application: Application) -> None:
+    inside = asyncio.create_task(Client([b"x" * 300]).sends(admission))
+    await asyncio.sleep(0)
+    chunked = Client([b"x"], length=-1)
+    await chunked.sends(admission)
+    assert chunked.status == 429
+    application.let_go.set()
+    await inside
+
+
+async def test_a_single_body_is_let_in_whatever_it_announces(admission: Admission, application: Application) -> None:
+    application.let_go.set()
+    lone = Client([b"x" * 10], length=10_000)
+    await lone.sends(admission)
+    assert lone.status == 200
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "/v1/models"), ("GET", "/readyz"), ("POST", "/other")])
+async def test_what_carries_no_picture_is_always_let_in(
+    method: str, path: str, admission: Admission, application: Application
+) -> None:
+    inside = [asyncio.create_task(Client().sends(admission)) for _ in range(2)]
+    await asyncio.sleep(0)
+    passing = asyncio.create_task(Client([b""]).sends(admission, method=method, path=path))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert len(application.bodies) == 3
+    application.let_go.set()
+    await asyncio.gather(*inside, passing)
+
+
+async def test_a_body_that_stops_coming_is_given_up_and_frees_its_place(application: Application) -> None:
+    admission = Admission(application, MOST, Pace(patience_s=0.05, bytes_a_second=1e6), TierMetrics("test"))
+    with pytest.raises(TooSlow, match="slower than"):
+        await Client([b"half"], finishes=False).sends(admission)
+    application.let_go.set()
+    for _ in range(3):
+        after = Client()
+        await after.sends(admission)
+        assert after.status == 200
