@@ -153,6 +153,11 @@ class ModelAnswer(BaseModel):
     serving: bool
     is_default: bool
     detail: str = Field(description="Why it is not served and what to do; empty when served.")
+    threshold: float | None = Field(
+        None,
+        description="Of an embedding model: the cosine similarity from which on two faces count as one person; null "
+        "where it was never calibrated.",
+    )
 
     @classmethod
     def of_detector(cls, status: detector_pb2.ModelStatus) -> Self:
@@ -181,6 +186,7 @@ class ModelAnswer(BaseModel):
             serving=serving,
             is_default=serving,
             detail=str(answer) if isinstance(answer, NotReady) else "",
+            threshold=answer.threshold if not isinstance(answer, NotReady) and answer.HasField("threshold") else None,
         )
 
 

@@ -2,42 +2,10 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-
 from pydantic import BaseModel, ConfigDict, Field
 
 from facet.v1 import anonymizer_pb2, detector_pb2
-
-
-class RecallName(StrEnum):
-    """How hard to look for faces."""
-
-    FAST = "fast"
-    BALANCED = "balanced"
-    MAX = "max"
-
-
-class StyleName(StrEnum):
-    """What a hidden face looks like."""
-
-    MOSAIC = "mosaic"
-    BLUR = "blur"
-    SOLID = "solid"
-
-
-class ShapeName(StrEnum):
-    """The outline of what is hidden."""
-
-    ELLIPSE = "ellipse"
-    BOX = "box"
-
-
-class FormatName(StrEnum):
-    """The file format of an answered picture."""
-
-    JPEG = "jpeg"
-    PNG = "png"
-    WEBP = "webp"
+from gateway.names import FormatName, RecallName, ShapeName, StyleName
 
 
 class DetectionParameters(BaseModel):

@@ -8,19 +8,21 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import httpx
 
+from gateway.client import calls
 from gateway.settings import GatewaySettings
+from services.chassis.errors import FacetError
 
 STARTUP_TIMEOUT_S = 120.0
 STOP_TIMEOUT_S = 30.0
 RESTART_DELAY_S = 1.0
-POLL_S = 0.2
+POLL_S = 0.1
 LONGEST_LINE_BYTES = 1024 * 1024  # the frames of a deep recursion take more than the 64 KiB that asyncio allows
 LEFT_OUT_OF_THE_LOG = ("time", "level", "tier", "event", "request_id")
 _PR_SET_PDEATHSIG = 1
@@ -45,6 +47,9 @@ TIERS = (
 GATEWAY = Part(name="gateway", module="gateway")
 """Starts once the tiers listen, and stops before them, so that its last requests are still answered."""
 
+ANONYMIZING = ("detector", "anonymizer")
+"""What `facet up` waits for: without the embedder, anonymizing works all the same."""
+
 _TIERS_HOST = "127.0.0.1"  # whatever FACET_HOST opens to the network, it is the gateway alone
 _LOCAL_HOSTS = (_TIERS_HOST, "0.0.0.0", "::", "::1")  # noqa: S104  (compared, not bound)
 
@@ -52,9 +57,29 @@ _LOCAL_HOSTS = (_TIERS_HOST, "0.0.0.0", "::", "::1")  # noqa: S104  (compared, n
 class Supervisor:
     """Starts the parts, restarts one that dies, stops them all."""
 
-    def __init__(self, settings: GatewaySettings, say: Say) -> None:
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        say: Say,
+        *,
+        tiers: Sequence[Part] = TIERS,
+        needed: Sequence[str] = ANONYMIZING,
+        environment: Mapping[str, str] = os.environ,
+    ) -> None:
+        """Starts nothing yet.
+
+        Args:
+            settings: The gateway's, as the environment has them.
+            say: Takes every line of the log.
+            tiers: Those to start; the environment tells the gateway where the others are.
+            needed: The names of the tiers, started or not, without which nothing is ready.
+            environment: Of every part.
+        """
         self._settings = settings
         self._say = say
+        self._tiers = tiers
+        self._needed = needed
+        self._base = environment
         self._stopping = asyncio.Event()
         self._ready = False
         self._processes: dict[str, asyncio.subprocess.Process] = {}
@@ -68,7 +93,15 @@ class Supervisor:
             announce: Called once with the page's address when everything is ready.
         """
         for signal_number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(signal_number, self._stopping.set)
+            asyncio.get_running_loop().add_signal_handler(signal_number, self.stop)
+        return await self.serve(announce)
+
+    def stop(self) -> None:
+        """Has everything end; to be called in the event loop."""
+        self._stopping.set()
+
+    async def serve(self, announce: Callable[[str], None]) -> int:
+        """As `run`, but until `stop`: a thread other than the first gets no signals."""
         try:
             self._ready = await self._start()
             if self._ready:
@@ -89,7 +122,7 @@ class Supervisor:
         """Starts everything; whether all became ready."""
         try:
             async with asyncio.timeout(STARTUP_TIMEOUT_S), httpx.AsyncClient(trust_env=False) as client:
-                self._begin(*TIERS)
+                self._begin(*self._tiers)
                 if not await self._until(self._listening):
                     return False
                 self._begin(GATEWAY)
@@ -110,23 +143,26 @@ class Supervisor:
         return False
 
     async def _listening(self) -> bool:
-        return all(part.name in self._ports for part in TIERS)
+        return all(part.name in self._ports for part in self._tiers)
 
     async def _answering(self, client: httpx.AsyncClient) -> bool:
         if GATEWAY.name not in self._ports:  # what answers at its address is not ours
             return False
         try:
-            return (await client.get(f"{self._address}/readyz")).is_success
-        except httpx.TransportError:
+            readiness = calls.ready().read(await client.get(f"{self._address}/readyz"))
+        except (httpx.TransportError, FacetError):
             return False
+        return all(readiness.tiers[name].ready for name in self._needed)
 
     def _environment(self, part: Part) -> dict[str, str]:
         """The gateway is told where the tiers listen; a part that is started again keeps its port."""
         own = {f"FACET_{part.name.upper()}_PORT": str(self._ports[part.name])} if part.name in self._ports else {}
         if part == GATEWAY:
-            targets = {f"FACET_{tier.name.upper()}_TARGET": f"{_TIERS_HOST}:{self._ports[tier.name]}" for tier in TIERS}
-            return {**os.environ, **targets, **own}
-        return {**os.environ, "FACET_HOST": _TIERS_HOST, **own}
+            targets = {
+                f"FACET_{tier.name.upper()}_TARGET": f"{_TIERS_HOST}:{self._ports[tier.name]}" for tier in self._tiers
+            }
+            return {**self._base, **targets, **own}
+        return {**self._base, "FACET_HOST": _TIERS_HOST, **own}
 
     async def _keep(self, part: Part) -> None:
         """Runs one part until everything stops; ends early where it fails before everything was ready."""
@@ -168,7 +204,7 @@ class Supervisor:
 
     async def _stop(self) -> None:
         """The gateway first; the tiers stop together, but only once nobody calls them any more."""
-        for parts in ((GATEWAY,), TIERS):
+        for parts in ((GATEWAY,), self._tiers):
             running = [self._processes[part.name] for part in parts if part.name in self._processes]
             for process in running:
                 if process.returncode is None:

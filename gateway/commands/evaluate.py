@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.parameters import RecallName
+from gateway.names import RecallName
 
 
 def evaluate(  # noqa: PLR0913, PLR0917  (a command has as many parameters as options)

@@ -13,7 +13,6 @@ from rich.table import Table
 
 from gateway.commands.output import say_error, stderr, stdout
 from services.chassis.models.manifest import ModelEntry
-from services.chassis.models.pull import Puller, PullFailed
 from services.chassis.models.store import ModelState, ModelStore
 from services.chassis.settings import ModelSettings
 
@@ -64,6 +63,8 @@ def pull(
 
     Examples: [bold]facet models pull mobilefacenet[/], [bold]facet models pull --light[/]
     """
+    from services.chassis.models.pull import Puller, PullFailed  # noqa: PLC0415  (brings an HTTP client)
+
     if light == bool(names):
         raise typer.BadParameter("give either the names of models or --light")
     store = ModelStore(ModelSettings())

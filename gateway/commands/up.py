@@ -8,10 +8,6 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from gateway.settings import GatewaySettings
-from gateway.supervisor import Supervisor
-from services.chassis.settings import load_settings
-
 _COLOURS = {"detector": "cyan", "embedder": "magenta", "anonymizer": "green", "gateway": "blue"}
 _LEVEL_COLOURS = {"warning": "yellow", "error": "bold red"}
 
@@ -21,6 +17,10 @@ def up() -> None:
 
     Ports and everything else are settings: see the README of each tier.
     """
+    from gateway.settings import GatewaySettings  # noqa: PLC0415  (other commands need none of it)
+    from gateway.supervisor import Supervisor  # noqa: PLC0415
+    from services.chassis.settings import load_settings  # noqa: PLC0415
+
     console = Console(highlight=False, soft_wrap=True)
 
     def say(name: str, level: str, text: str) -> None:

@@ -16,7 +16,7 @@ from gateway.commands.output import stderr, stdout
 from gateway.evaluation.labels import LabelledPicture, read_labels
 from gateway.evaluation.measures import SIZE_EDGES_PX
 from gateway.evaluation.run import Evaluation, Question, evaluate
-from gateway.parameters import RecallName
+from gateway.names import RecallName
 from gateway.pipeline import Pipeline
 from gateway.settings import GatewaySettings
 from gateway.tiers import Tiers

@@ -23,7 +23,7 @@ from gateway.evaluation.measures import (
     found_by_size,
     precision_recall,
 )
-from gateway.parameters import RecallName
+from gateway.names import RecallName
 from gateway.pipeline import Pipeline
 
 SWEEP_CONFIDENCE = 0.02

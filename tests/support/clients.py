@@ -92,7 +92,7 @@ def reason_of(error: grpc.aio.AioRpcError) -> str:
 
 def metrics_of(tier: RunningTier) -> dict[str, float]:
     """Every sample that a tier exposes, by its name and labels: `facet_detector_calls_total{code=OK,method=…}`."""
-    with urlopen(f"http://127.0.0.1:{tier.metrics_port}/metrics", timeout=10) as answer:
+    with urlopen(f"http://{tier.host}:{tier.metrics_port}/metrics", timeout=10) as answer:
         families = list(text_string_to_metric_families(answer.read().decode()))
     return {sample.name + _labels(sample.labels): sample.value for family in families for sample in family.samples}
 
