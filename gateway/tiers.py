@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 import grpc
@@ -27,6 +28,10 @@ from services.chassis.settings import SharedSettings
 from services.chassis.status import from_rpc_error
 
 HEALTH_TIMEOUT_S = 1.0
+SECOND_CHANNEL_S = 5.0
+"""How long a second channel tries before it is given up; the next failure opens another."""
+CLOSE_GRACE_S = 60.0
+"""How long calls may take to finish on a channel that was replaced."""
 
 Response = TypeVar("Response")
 
@@ -46,7 +51,10 @@ class TierClient:
     def __init__(self, name: str, service: str, target: str, hint: str, settings: SharedSettings) -> None:
         """`hint` says what an owner can do when the tier does not answer."""
         self.name = name
-        self.channel = open_channel(target, service, settings)
+        self._open = partial(open_channel, target, service, settings)
+        self.channel = self._open()
+        """The one in use; another after the tier was lost for a while."""
+        self._replacing: asyncio.Task[None] | None = None
         self._service = service
         self._hint = hint
 
@@ -61,6 +69,7 @@ class TierClient:
         try:
             return await method(request, timeout=deadline.remaining_s(), metadata=metadata)
         except grpc.aio.AioRpcError as error:
+            self._replace_failing_channel()
             translated = from_rpc_error(error, self.name)
             if isinstance(translated, NotReady):
                 translated = NotReady(f"{translated}. {self._hint}")
@@ -72,10 +81,39 @@ class TierClient:
         try:
             answer = await stub.Check(health_pb2.HealthCheckRequest(service=self._service), timeout=HEALTH_TIMEOUT_S)
         except grpc.aio.AioRpcError:
+            self._replace_failing_channel()
             return TierState(ready=False, detail=f"The {self.name} does not answer. {self._hint}")
         if answer.status == health_pb2.HealthCheckResponse.SERVING:
             return TierState(ready=True, detail="")
         return TierState(ready=False, detail=f"The {self.name} is starting or stopping. {self._hint}")
+
+    async def close(self) -> None:
+        """Closes the channel."""
+        if self._replacing is not None:
+            self._replacing.cancel()
+            await asyncio.gather(self._replacing, return_exceptions=True)
+        await self.channel.close()
+
+    def _replace_failing_channel(self) -> None:
+        """Has a second channel try beside one that reaches nobody.
+
+        A channel waits up to two minutes before it asks the name server again for a name that was unknown, which no
+        option of gRPC's changes: a tier that had no replica would be missed for so long after it has one.
+        """
+        failing = self.channel.get_state() is grpc.ChannelConnectivity.TRANSIENT_FAILURE
+        if failing and (self._replacing is None or self._replacing.done()):
+            self._replacing = asyncio.create_task(self._try_second_channel())
+
+    async def _try_second_channel(self) -> None:
+        unused = self._open()
+        try:
+            async with asyncio.timeout(SECOND_CHANNEL_S):
+                await unused.channel_ready()
+            self.channel, unused = unused, self.channel
+        except TimeoutError:
+            pass  # the tier is still lost
+        finally:
+            await unused.close(CLOSE_GRACE_S)
 
 
 class Tiers:
@@ -104,15 +142,26 @@ class Tiers:
             "Is it running?",
             settings,
         )
-        self.detector_stub: detector_pb2_grpc.DetectorServiceAsyncStub = _stub(
-            detector_pb2_grpc.DetectorServiceStub, self.detector
-        )
-        self.embedder_stub: embedder_pb2_grpc.EmbedderServiceAsyncStub = _stub(
-            embedder_pb2_grpc.EmbedderServiceStub, self.embedder
-        )
-        self.anonymizer_stub: anonymizer_pb2_grpc.AnonymizerServiceAsyncStub = _stub(
+
+    @property
+    def detector_stub(self) -> detector_pb2_grpc.DetectorServiceAsyncStub:
+        """On the channel in use."""
+        stub: detector_pb2_grpc.DetectorServiceAsyncStub = _stub(detector_pb2_grpc.DetectorServiceStub, self.detector)
+        return stub
+
+    @property
+    def embedder_stub(self) -> embedder_pb2_grpc.EmbedderServiceAsyncStub:
+        """On the channel in use."""
+        stub: embedder_pb2_grpc.EmbedderServiceAsyncStub = _stub(embedder_pb2_grpc.EmbedderServiceStub, self.embedder)
+        return stub
+
+    @property
+    def anonymizer_stub(self) -> anonymizer_pb2_grpc.AnonymizerServiceAsyncStub:
+        """On the channel in use."""
+        stub: anonymizer_pb2_grpc.AnonymizerServiceAsyncStub = _stub(
             anonymizer_pb2_grpc.AnonymizerServiceStub, self.anonymizer
         )
+        return stub
 
     async def states(self) -> dict[str, TierState]:
         """The state of each tier by its name, asked all at once."""
@@ -122,7 +171,7 @@ class Tiers:
 
     async def close(self) -> None:
         """Closes the channels."""
-        await asyncio.gather(*(c.channel.close() for c in (self.detector, self.embedder, self.anonymizer)))
+        await asyncio.gather(*(client.close() for client in (self.detector, self.embedder, self.anonymizer)))
 
 
 def _full_name(module: Any, service: str) -> str:  # noqa: ANN401  (a generated module)

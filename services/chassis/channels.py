@@ -1,4 +1,4 @@
-"""Client channels: balanced over all replicas, health checked, retried, kept alive, with one message limit."""
+"""Both ends of the connections between tiers: balanced, health checked, retried, kept alive, with one message limit."""
 
 from __future__ import annotations
 
@@ -7,6 +7,24 @@ import json
 import grpc
 
 from services.chassis.settings import SharedSettings
+from services.chassis.tls import Identity, channel_credentials
+
+# The numbers of both ends stand here together, because each is right only beside the other's.
+#
+# Replicas that come and go: a client asks the name server when it loses a connection, and only then. So servers end
+# each connection after `max_connection_age_s`, without cutting calls on it, and clients may ask again within a second
+# (the default is 30 s). A new replica is used, and a removed one left, within about that age.
+_MIN_RESOLUTION_INTERVAL_S = 1.0
+# Replicas that hang without closing their connections: a ping goes out after 3 s of silence and must be answered within
+# 2 s, so that after 5 s the calls waiting there are sent to another replica. (It is the ping's own timeout that counts;
+# `grpc.keepalive_timeout_ms` changes nothing.) Servers hang up on clients that ping more often than they allow, which
+# is every 5 minutes by default.
+_PING_AFTER_SILENCE_S = 3.0
+_PING_TIMEOUT_S = 2.0
+_MIN_PING_INTERVAL_S = 1.0
+# Replicas that start anew at the same address: tried again within seconds, not minutes.
+_FIRST_RECONNECT_S = 0.2
+_LAST_RECONNECT_S = 2.0
 
 _RETRIED = ["UNAVAILABLE", "CANCELLED"]  # CANCELLED: what a server that stops gives a call that has just arrived
 
@@ -33,24 +51,54 @@ def service_config(service: str) -> str:
     )
 
 
-def open_channel(target: str, service: str, settings: SharedSettings) -> grpc.aio.Channel:
-    """A channel to every replica behind `target` (any gRPC target; `dns:///name:port` in Kubernetes)."""
-    return grpc.aio.insecure_channel(
-        target,
-        options=[
-            ("grpc.service_config", service_config(service)),
-            ("grpc.max_send_message_length", settings.max_message_bytes),
-            ("grpc.max_receive_message_length", settings.max_message_bytes),
-            # A call whose message does not fit this buffer is never retried; the default holds 256 KiB.
-            ("grpc.per_rpc_retry_buffer_size", settings.max_message_bytes),
-            # New replicas are found within seconds, removed ones forgotten.
-            ("grpc.dns_min_time_between_resolutions_ms", 1_000),
-            # A neighbour that hangs without closing its connection is noticed.
-            ("grpc.keepalive_time_ms", 10_000),
-            ("grpc.http2.ping_timeout_ms", 2_000),
-            ("grpc.keepalive_permit_without_calls", 1),
-            ("grpc.http2.max_pings_without_data", 0),
-            ("grpc.initial_reconnect_backoff_ms", 200),
-            ("grpc.max_reconnect_backoff_ms", 2_000),
-        ],
-    )
+def client_options(service: str, settings: SharedSettings) -> list[tuple[str, str | int]]:
+    """Channel arguments of every client of `service`."""
+    return [
+        ("grpc.service_config", service_config(service)),
+        *_message_limits(settings),
+        # A call whose message does not fit this buffer is never retried; the default holds 256 KiB.
+        ("grpc.per_rpc_retry_buffer_size", settings.max_message_bytes),
+        ("grpc.dns_min_time_between_resolutions_ms", _ms(_MIN_RESOLUTION_INTERVAL_S)),
+        ("grpc.keepalive_time_ms", _ms(_PING_AFTER_SILENCE_S)),
+        ("grpc.http2.ping_timeout_ms", _ms(_PING_TIMEOUT_S)),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.max_pings_without_data", 0),
+        ("grpc.initial_reconnect_backoff_ms", _ms(_FIRST_RECONNECT_S)),
+        ("grpc.max_reconnect_backoff_ms", _ms(_LAST_RECONNECT_S)),
+    ]
+
+
+def server_options(settings: SharedSettings) -> list[tuple[str, str | int]]:
+    """Channel arguments of every server."""
+    return [
+        *_message_limits(settings),
+        ("grpc.so_reuseport", 0),  # a port in use is an error, not a second server that takes half of the calls
+        # Without `grpc.max_connection_age_grace_ms` calls in flight have all the time they need.
+        ("grpc.max_connection_age_ms", _ms(settings.max_connection_age_s)),
+        ("grpc.http2.min_ping_interval_without_data_ms", _ms(_MIN_PING_INTERVAL_S)),
+        ("grpc.keepalive_permit_without_calls", 1),
+    ]
+
+
+def open_channel(
+    target: str, service: str, settings: SharedSettings, identity: Identity | None = None
+) -> grpc.aio.Channel:
+    """A channel to every replica behind `target` (any gRPC target; `dns:///name:port` in Kubernetes).
+
+    With an identity it is mutual TLS, without one plaintext.
+    """
+    options = client_options(service, settings)
+    if identity is None:
+        return grpc.aio.insecure_channel(target, options=options)
+    return grpc.aio.secure_channel(target, channel_credentials(identity), options=options)
+
+
+def _message_limits(settings: SharedSettings) -> list[tuple[str, str | int]]:
+    return [
+        ("grpc.max_send_message_length", settings.max_message_bytes),
+        ("grpc.max_receive_message_length", settings.max_message_bytes),
+    ]
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)

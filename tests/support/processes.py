@@ -33,6 +33,7 @@ class RunningTier:
             prefix: A command to run it under.
         """
         self.module = module
+        self.host = settings.get("FACET_HOST", "127.0.0.1")
         self.log: list[LogLine] = []
         self.output: list[str] = []
         self._settings = settings
@@ -74,12 +75,12 @@ class RunningTier:
     @property
     def target(self) -> str:
         """The gRPC target."""
-        return f"127.0.0.1:{self.port}"
+        return f"{self.host}:{self.port}"
 
     @property
     def url(self) -> str:
         """The HTTP address."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.host}:{self.port}"
 
     def wait_for(
         self, wanted: Callable[[LogLine], bool], *, timeout_s: float = START_TIMEOUT_S, since: int = 0

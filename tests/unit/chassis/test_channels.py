@@ -13,9 +13,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from facet.v1 import detector_pb2 as pb
 from facet.v1 import detector_pb2_grpc, image_pb2
-from services.chassis.channels import open_channel
+from services.chassis.channels import open_channel, server_options
 from services.chassis.health import HealthServicer
-from services.chassis.server import server_options
 from services.chassis.settings import MIB, SharedSettings
 
 SERVICE = "facet.v1.DetectorService"
@@ -32,12 +31,14 @@ class Replica(detector_pb2_grpc.DetectorServiceServicer):
         self.port = 0
         self.health = HealthServicer()
         self.calls = 0
+        self.takes_s = 0.0
         self._refusals = list(refusals)
 
     async def DetectFaces(self, request: pb.DetectFacesRequest, context: Context) -> pb.DetectFacesResponse:  # noqa: ARG002, N802
         self.calls += 1
         if self._refusals:
             await context.abort(self._refusals.pop(0), "not now")
+        await asyncio.sleep(self.takes_s)
         return pb.DetectFacesResponse(model_id=self.name)
 
     def StreamDetectFaces(self, request_iterator: Any, context: Context) -> Any:  # noqa: ANN401, ARG002, N802
@@ -50,7 +51,7 @@ class Replica(detector_pb2_grpc.DetectorServiceServicer):
         return pb.AlignFacesResponse()
 
 
-Serve = Callable[[Replica], Any]
+Serve = Callable[..., Any]
 
 
 @pytest.fixture
@@ -58,8 +59,8 @@ async def serve() -> AsyncIterator[Serve]:
     """Starts a replica on a free port."""
     async with contextlib.AsyncExitStack() as running:
 
-        async def start(replica: Replica) -> Replica:
-            server = grpc.aio.server(options=server_options(SETTINGS))
+        async def start(replica: Replica, settings: SharedSettings = SETTINGS) -> Replica:
+            server = grpc.aio.server(options=server_options(settings))
             detector_pb2_grpc.add_DetectorServiceServicer_to_server(replica, server)
             health_pb2_grpc.add_HealthServicer_to_server(replica.health, server)
             await replica.health.set(SERVICE, health_pb2.HealthCheckResponse.SERVING)
@@ -140,3 +141,11 @@ async def test_call_is_refused_at_once_where_nobody_serves(serve: Serve) -> None
             await stub.DetectFaces(request(), timeout=30)
     assert raised.value.code() is grpc.StatusCode.UNAVAILABLE
     assert replica.calls == 0
+
+
+async def test_call_outlives_the_age_of_its_connection(serve: Serve) -> None:
+    replica = await serve(Replica("a"), SETTINGS.model_copy(update={"max_connection_age_s": 0.3}))
+    replica.takes_s = 1.0
+    async with client_of(replica) as stub:
+        assert (await stub.DetectFaces(request(), timeout=10)).model_id == "a"
+    assert replica.calls == 1
