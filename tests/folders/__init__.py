@@ -1,0 +1,1 @@
+"""Folders at full size: a target of its own."""
