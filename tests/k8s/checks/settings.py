@@ -78,7 +78,10 @@ def tiers_listen_where_they_are_called(manifests: Manifests) -> Iterator[Finding
         except ValidationError:
             continue  # told by values_are_accepted
         serving = "http" if workload.tier == "gateway" else "grpc"
-        for name, opened in ((serving, settings.port), ("metrics", settings.metrics_port)):
+        opens = {serving: settings.port, "metrics": settings.metrics_port}
+        if settings.shared.health_port is not None and workload.tier != "gateway":
+            opens["health"] = settings.shared.health_port
+        for name, opened in opens.items():
             port = container.port(name)
             if port is None or port["containerPort"] != opened:
                 yield Finding(where=container.title, problem=f"declare the port {name} as {opened}, which it opens")
