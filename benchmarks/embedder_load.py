@@ -55,6 +55,7 @@ class Overload:
     late: int = 0
     """Calls that were accepted and then ran past their deadline."""
     answers_a_second: float = 0.0
+    """After the warm-up, in which the queue fills."""
 
 
 async def overload(target: str, *, calls_a_second: float, deadline_s: float, duration_s: float) -> Overload:
@@ -64,13 +65,15 @@ async def overload(target: str, *, calls_a_second: float, deadline_s: float, dur
         target: where the embedder listens.
         calls_a_second: how many are sent.
         deadline_s: of each.
-        duration_s: how long to send; answers are counted in this time alone, so that an empty queue at the end counts.
+        duration_s: how long to send after a warm-up; the rate counts the answers of this time alone.
     """
     dice = np.random.default_rng(0)
     request = embedder_pb2.EmbedFacesRequest(faces=[geometry_pb2.AlignedFace(pixels=dice.bytes(FACE_BYTES))])
     came = Overload()
     in_time = 0
-    started_s = time.monotonic()
+    first_s = time.monotonic()
+    started_s = first_s + WARM_UP_S
+    ends_s = started_s + duration_s
 
     async def call(stub: embedder_pb2_grpc.EmbedderServiceAsyncStub) -> None:
         nonlocal in_time
@@ -87,13 +90,13 @@ async def overload(target: str, *, calls_a_second: float, deadline_s: float, dur
                     raise
         else:
             came.answered_after_s.append(time.monotonic() - sent_s)
-            in_time += time.monotonic() - started_s < duration_s
+            in_time += started_s <= time.monotonic() < ends_s
 
     async with grpc.aio.insecure_channel(target) as channel, asyncio.TaskGroup() as calls:
         stub: embedder_pb2_grpc.EmbedderServiceAsyncStub = embedder_pb2_grpc.EmbedderServiceStub(channel)
         sent = 0
-        while (elapsed_s := time.monotonic() - started_s) < duration_s:
-            while sent < calls_a_second * elapsed_s:
+        while (now_s := time.monotonic()) < ends_s:
+            while sent < calls_a_second * (now_s - first_s):
                 calls.create_task(call(stub))
                 sent += 1
             await asyncio.sleep(0.005)
