@@ -101,9 +101,13 @@ bench-attack: $(VENV)/.dev models system ## Measure: what a face recogniser lear
 bench-jpeg: $(VENV)/.dev models system ## Measure: hiding in JPEG files beside OpenCV's decoding and encoding (PICTURES=files)
 	@$(BIN)/python -m benchmarks.jpeg $(PICTURES)
 
-bench-deface: $(VENV)/.dev models system ## Measure: finding faces beside deface (installs it; PICTURES=files)
-	@$(PIP) --no-deps deface onnxruntime
-	@$(BIN)/python -m benchmarks.deface $(PICTURES)
+bench-deface: $(VENV)/.dev models system ## Measure: a labelled folder beside deface (installs it; LABELS=file PICTURES=folder)
+	@$(PIP) --no-deps deface imageio onnxruntime tqdm
+	@$(BIN)/python -m benchmarks.deface $(PICTURES)/*
+	@$(BIN)/python -m benchmarks.deface_folder $(LABELS) $(PICTURES)
+
+bench-overload: $(VENV)/.dev models system ## Measure: the gateway at 1, 2 and 5 times what it can do
+	@$(BIN)/python -m benchmarks.overload
 
 images: $(addprefix image-,detector embedder anonymizer gateway) ## Build the container images (ENGINE=podman or docker)
 

@@ -60,39 +60,38 @@ def deface(folder: Path, out: Path) -> Path:
     """Runs deface, which writes beside its input."""
     work = out / "work"
     shutil.copytree(folder, work)
-    subprocess.run(
-        [COMMANDS / "deface", "--replacewith", "solid", work],
-        check=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    )
+    _run(COMMANDS / "deface", "--replacewith", "solid", work)
     return work
 
 
 def facet(folder: Path, out: Path) -> Path:
     """Runs Facet, tiers and all."""
-    subprocess.run(
-        [COMMANDS / "facet", "anonymize", folder, "-o", out / "out", "--style", "solid"],
-        check=True,
-        stderr=subprocess.PIPE,
-    )
+    _run(COMMANDS / "facet", "anonymize", folder, "-o", out / "out", "--style", "solid")
     return out / "out"
+
+
+def _run(*command: Path | str) -> None:
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
 
 def anonymized(tool: str, folder: Path, name: str) -> RgbImage:
     """A result."""
     stem, dot, suffix = name.rpartition(".")
-    pixels = cv2.imread(str(folder / (f"{stem}_anonymized{dot}{suffix}" if tool == "deface" else name)))
-    assert pixels is not None, f"{tool} wrote no {name}"
+    return _read(folder / (f"{stem}_anonymized{dot}{suffix}" if tool == "deface" else name))
+
+
+def _read(path: Path) -> RgbImage:
+    pixels = cv2.imread(str(path))
+    if pixels is None:
+        raise SystemExit(f"{path} is not there, or no picture")
     return pixels.astype(np.uint8)
 
 
 def judge(picture: LabelledPicture, results: dict[str, RgbImage], judged: dict[str, Judged]) -> int:
     """Judges one picture for all tools; returns its counted faces."""
-    original = cv2.imread(str(picture.path))
-    assert original is not None
-    was_black = (original <= BLACK_LEVEL).all(axis=2)
-    painted = {tool: (pixels <= BLACK_LEVEL).all(axis=2) & ~was_black for tool, pixels in results.items()}
+    original = _read(picture.path)
+    was_black = _black(original)
+    painted = {tool: _black(pixels) & ~was_black for tool, pixels in results.items()}
     labelled = np.zeros(original.shape[:2], np.uint8)
     for x_min, y_min, x_max, y_max in picture.boxes.astype(int):
         labelled[max(0, y_min) : y_max, max(0, x_min) : x_max] = 1
@@ -109,6 +108,10 @@ def judge(picture: LabelledPicture, results: dict[str, RgbImage], judged: dict[s
             if counted
         )
     return int(picture.counted.sum())
+
+
+def _black(pixels: RgbImage) -> Mask:
+    return np.asarray((pixels <= BLACK_LEVEL).all(axis=2))
 
 
 def _is_hidden(box: NDArray[np.float64], painted: Mask, was_black: Mask) -> bool:
@@ -150,9 +153,8 @@ def main() -> None:
         for picture in pictures:
             name = f"{picture.path.stem}-0{picture.path.suffix}"
             faces += judge(picture, {tool: anonymized(tool, written[tool], name) for tool in tools}, judged)
-    table = Table(
-        title=f"{len(pictures) * arguments.copies} pictures, {faces} labelled faces in {len(pictures)} of them"
-    )
+    title = f"{len(pictures) * arguments.copies} pictures, {faces} labelled faces in {len(pictures)} of them"
+    table = Table(title=title)
     for heading in ("", "pictures/s", "faces hidden", "of the labelled", "PSNR outside, dB"):
         table.add_column(heading, justify="left" if not heading else "right")
     for tool, of_tool in judged.items():
