@@ -32,9 +32,12 @@ class Anonymized:
 
     content: bytes
     media_type: str
+    found_faces: int | None
+    """In the original; None = nothing was detected there."""
     hidden_faces: int
     model_id: str
     """That chose the faces."""
+    embedding_model: str
     notice: str
     check: str
     receipt: str
@@ -107,8 +110,10 @@ class Anonymization:
         return Anonymized(
             content=picture.image.content,
             media_type=picture.media_type,
+            found_faces=chosen.found_faces,
             hidden_faces=hidden.hidden_regions + (checked.new_faces if checked else 0),
             model_id=chosen.detection_model,
+            embedding_model=chosen.embedding_model or (checked.embedding_model if checked else ""),
             notice=" ".join(filter(None, (chosen.notice, hidden.notice))),
             check=checked.outcome if checked else "",
             receipt=receipt,

@@ -5,11 +5,14 @@ from __future__ import annotations
 from importlib.metadata import version
 
 from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
 from starlette.types import ASGIApp
 
 from gateway import problems
 from gateway.admission import Admission, Admitted, Pace
 from gateway.anonymization import Anonymization
+from gateway.audit.log import AuditLog
+from gateway.audit.middleware import AuditMiddleware
 from gateway.draining import Draining
 from gateway.identity.authenticator import Authenticator
 from gateway.identity.guard import Guard
@@ -23,8 +26,18 @@ from gateway.routes.pictures import picture_routes
 from gateway.routes.receipts import receipt_routes
 from gateway.settings import GatewaySettings
 from gateway.tiers import Tiers
+from gateway.traces import TracingMiddleware
 from services.chassis.metrics import TierMetrics
 from services.chassis.settings import MIB
+
+_NO_TELEMETRY: TelemetryConfig = {
+    "tracing": False,
+    "metrics": False,
+    "logs": False,
+    "operation_spans": False,
+    "auto_configure": False,
+}
+"""FastAPI's own, which the environment could switch on, records bodies and messages; `traces.py` is what Facet has."""
 
 
 def create_app(  # noqa: PLR0913  (each is a part of it)
@@ -35,8 +48,12 @@ def create_app(  # noqa: PLR0913  (each is a part of it)
     *,
     authenticator: Authenticator,
     key: ReceiptKey | None,
+    audit: AuditLog | None,
 ) -> ASGIApp:
-    """The application, served by `tiers`; `authenticator` knows its callers, `key` signs receipts."""
+    """The application, served by `tiers`.
+
+    `authenticator` knows its callers, `key` signs receipts, and every picture call is entered in `audit`.
+    """
     guard = Guard(authenticator, Limits(), metrics)
     pipeline = Pipeline(tiers)
     anonymization = Anonymization(pipeline, key)
@@ -47,6 +64,7 @@ def create_app(  # noqa: PLR0913  (each is a part of it)
             "Finds faces in pictures, makes them unrecognisable, or tells who is who. Pictures are worked on in memory "
             "and forgotten with the answer."
         ),
+        telemetry=_NO_TELEMETRY,
         docs_url=None,
         redoc_url=None,
     )
@@ -60,4 +78,6 @@ def create_app(  # noqa: PLR0913  (each is a part of it)
         upload_bytes=settings.max_uploads_mib * MIB,
         largest_bytes=settings.shared.max_image_bytes,
     )
-    return RequestMiddleware(Admission(app, most, Pace(), metrics), metrics, draining)
+    admitted: ASGIApp = Admission(app, most, Pace(), metrics)
+    audited = AuditMiddleware(admitted, audit) if audit is not None else admitted
+    return RequestMiddleware(TracingMiddleware(audited), metrics, draining)

@@ -30,6 +30,8 @@ class Chosen:
     """Whether a face found in the result at this place is one that was to be hidden."""
     size_px: tuple[int, int] | None = None
     """Width and height of the picture that the faces are for, where a caller said it."""
+    found_faces: int | None = None
+    """None = nothing was detected."""
     detection_model: str = ""
     """Empty = nothing was detected."""
     embedding_model: str = ""
@@ -81,6 +83,7 @@ class FoundChoice:
         return Chosen(
             hidden=detection.faces[:considered],
             must_not_show=_all_but(detection.faces[considered:]),
+            found_faces=len(detection.faces),
             detection_model=detection.model_id,
             notice=detection.notice,
         )
@@ -146,6 +149,7 @@ class PeopleChoice:
         return Chosen(
             hidden=hidden,
             must_not_show=_all_but(shown),
+            found_faces=len(detection.faces),
             detection_model=detection.model_id,
             embedding_model=embedded.model_id,
             notice=detection.notice,

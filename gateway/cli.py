@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 
 from gateway.commands import (
     anonymize,
+    audit,
     calibrate,
     compare,
     detect,
@@ -52,6 +53,7 @@ app = typer.Typer(
 )
 app.add_typer(models.app, name="models")
 app.add_typer(keys.app, name="keys")
+app.add_typer(audit.app, name="audit")
 app.command()(up.up)
 app.command()(anonymize.anonymize)
 app.command()(detect.detect)

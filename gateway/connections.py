@@ -3,14 +3,44 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from functools import partial
 from typing import ClassVar
 
+import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 MAX_HEADER_BYTES = 32 * 1024
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 _TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+
+
+class BoundedServer(uvicorn.Server):
+    """uvicorn's server, which gives a TLS handshake a minute, and its end half of one."""
+
+    patience_s: ClassVar[float] = 10.0
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serves on sockets that are open already; the application has nothing to start."""
+        protocol = partial(
+            self.config.http_protocol_class,
+            config=self.config,  # type: ignore[call-arg]  # uvicorn types it as any Protocol
+            server_state=self.server_state,
+            app_state={},
+        )
+        patience_s = self.patience_s if self.config.ssl else None
+        self.servers = [
+            await asyncio.get_running_loop().create_server(
+                protocol,
+                sock=listener,
+                ssl=self.config.ssl,
+                backlog=self.config.backlog,
+                ssl_handshake_timeout=patience_s,
+                ssl_shutdown_timeout=patience_s,
+            )
+            for listener in sockets or ()
+        ]
+        self.started = True
 
 
 class BoundedHttpProtocol(HttpToolsProtocol):

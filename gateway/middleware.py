@@ -31,6 +31,7 @@ _HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+_HSTS = "max-age=31536000"
 
 
 class RequestMiddleware:
@@ -62,7 +63,7 @@ class RequestMiddleware:
             nonlocal status, response_bytes
             if message["type"] == "http.response.start":
                 status = message["status"]
-                self._add_headers(MutableHeaders(scope=message), current, scope["path"])
+                self._add_headers(MutableHeaders(scope=message), current, scope)
             response_bytes += len(message.get("body", b""))
             await send(message)
 
@@ -87,6 +88,7 @@ class RequestMiddleware:
                 extra={
                     "fields": {
                         **_caller(scope),
+                        **_audited(scope),
                         "method": f"{scope['method']} {route}",
                         "code": int(status),
                         "duration_s": round(duration_s, 4),
@@ -96,11 +98,14 @@ class RequestMiddleware:
                 },
             )
 
-    def _add_headers(self, headers: MutableHeaders, current: str, path: str) -> None:
+    def _add_headers(self, headers: MutableHeaders, current: str, scope: Scope) -> None:
         headers[request_id.HEADER] = current
         for name, value in _HEADERS.items():
             headers[name] = value
-        headers.setdefault("Cache-Control", "no-cache" if path.startswith("/static/") else "no-store")
+        headers.setdefault("Cache-Control", "no-cache" if scope["path"].startswith("/static/") else "no-store")
+        # A browser that remembered it for localhost would refuse everything else that its user runs there.
+        if scope["scheme"] == "https" and Headers(scope=scope).get("host", "").partition(":")[0] != "localhost":
+            headers["Strict-Transport-Security"] = _HSTS
         if self._draining.begun:
             headers["Connection"] = "close"
 
@@ -109,6 +114,12 @@ def _caller(scope: Scope) -> dict[str, str]:
     """Who asked, where a route wanted to know."""
     caller = scope["state"].get("caller")
     return {"caller": caller.label} if isinstance(caller, Caller) else {}
+
+
+def _audited(scope: Scope) -> dict[str, str]:
+    """Where the call stands in the audit log: noted here, too, it shows whether lines are gone from that one's end."""
+    audited = scope["state"].get("audited")
+    return {"audit": str(audited)} if audited is not None else {}
 
 
 def _route(scope: Scope, status: int) -> str:

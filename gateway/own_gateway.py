@@ -11,7 +11,7 @@ from concurrent.futures import Future
 from threading import Thread
 
 from gateway.commands.output import say_error
-from gateway.settings import GatewaySettings
+from gateway.settings import GatewaySettings, GatewayTlsSettings
 from gateway.supervisor import TIERS, Supervisor
 from gateway.tiers import Tiers
 from services.chassis.errors import NotReady
@@ -37,7 +37,7 @@ class OwnGateway:
         self._given = [name for name in needed if _target_variable(name) in os.environ]
         shared = settings.shared.model_copy(update={"host": LOOPBACK})
         self._supervisor = Supervisor(
-            settings.model_copy(update={"shared": shared}),
+            settings.model_copy(update={"shared": shared, "tls": GatewayTlsSettings(certificate=None, key=None)}),
             self._hear,
             tiers=[tier for tier in TIERS if tier.name in needed and tier.name not in self._given],
             needed=needed,

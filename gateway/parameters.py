@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from facet.v1 import anonymizer_pb2, detector_pb2
@@ -20,6 +22,10 @@ class DetectionParameters(BaseModel):
     )
     min_face_px: int = Field(0, ge=0, le=2**31 - 1, description="Leave out faces whose longer side is shorter, pixels.")
     max_faces: int = Field(0, ge=0, le=2**31 - 1, description="Only the so many most confident faces; 0 = all.")
+
+    def options(self) -> dict[str, Any]:
+        """What was chosen, as texts, numbers and truth values; without what a caller may write freely."""
+        return self.model_dump(mode="json", exclude={"model"}, exclude_none=True)
 
     def detection_config(self) -> detector_pb2.DetectionConfig:
         """The detector's message."""

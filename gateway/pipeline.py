@@ -141,9 +141,9 @@ class Pipeline:
             for content, field in ((content_a, "image_a"), (content_b, "image_b"))
         ]
         model = await self.deciding_model(deadline)
-        similarity = similarity_of(a, b)
-        if a.model_id != model.model_id:
+        if {a.model_id, b.model_id} != {model.model_id}:  # embeddings of different models are never compared
             raise NotReady("the embedder is changing its model; try again shortly")
+        similarity = sum(x * y for x, y in zip(a.embedding.values, b.embedding.values, strict=True))
         return Comparison(
             similarity=similarity,
             threshold=model.threshold,
@@ -220,16 +220,3 @@ class Pipeline:
         if len(models) > 1:
             raise NotReady("the embedder is changing its model; try again shortly")
         return embeddings, models.pop()
-
-
-def similarity_of(a: EmbeddedFace, b: EmbeddedFace) -> float:
-    """The cosine similarity of two faces, -1 to 1.
-
-    Raises:
-        InvalidRequest: They were embedded by different models.
-    """
-    if a.model_id != b.model_id:
-        raise InvalidRequest(
-            f"embeddings of different models cannot be compared: {a.model_id} and {b.model_id}; embed both again"
-        )
-    return sum(x * y for x, y in zip(a.embedding.values, b.embedding.values, strict=True))

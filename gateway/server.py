@@ -14,15 +14,18 @@ from contextlib import contextmanager
 import uvicorn
 
 from gateway.app import create_app
-from gateway.connections import BoundedHttpProtocol
+from gateway.audit.file import AuditFile
+from gateway.audit.log import AuditLog
+from gateway.connections import BoundedHttpProtocol, BoundedServer
 from gateway.draining import Draining
 from gateway.identity.authenticator import Authenticator
 from gateway.identity.configured import authenticator_of
 from gateway.receipts import ReceiptKey
 from gateway.settings import GatewaySettings
 from gateway.tiers import Tiers
-from services.chassis import logs
-from services.chassis.errors import InvalidRequest
+from gateway.tls import listening_context, served_of
+from services.chassis import logs, tracing
+from services.chassis.errors import FacetError, InvalidRequest
 from services.chassis.memory import reuse_freed_memory
 from services.chassis.metrics import TierMetrics
 
@@ -31,8 +34,8 @@ _BACKLOG = 2048
 _UNTAKEN_MS = 30_000
 
 
-class _Server(uvicorn.Server):
-    """uvicorn without its signal handlers: the gateway drains before it lets uvicorn stop."""
+class _Server(BoundedServer):
+    """Without uvicorn's signal handlers: the gateway drains before it lets uvicorn stop."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -43,6 +46,7 @@ class _Server(uvicorn.Server):
 def run(settings: GatewaySettings) -> None:
     """Serves until SIGTERM or SIGINT. Exits with 1 and a plain message where a port is in use or a setting is wrong."""
     logs.configure("gateway", settings.shared.log_level)
+    logs.silence_native_libraries()
     reuse_freed_memory()
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     try:
@@ -54,12 +58,19 @@ def run(settings: GatewaySettings) -> None:
     except InvalidRequest as error:
         sys.exit(f"gateway: {error}")
     try:
-        asyncio.run(_serve(settings, authenticator, key))
-    except OSError as error:
+        audit_file = AuditFile(settings.audit_log, socket.gethostname()) if settings.audit_log else None
+    except InvalidRequest as error:
+        sys.exit(f"FACET_GATEWAY_AUDIT_LOG: {error}")
+    try:
+        with tracing.to_collector("gateway"):
+            asyncio.run(_serve(settings, authenticator, key, audit_file))
+    except (OSError, FacetError) as error:
         sys.exit(f"gateway: {error}")
 
 
-async def _serve(settings: GatewaySettings, authenticator: Authenticator, key: ReceiptKey | None) -> None:
+async def _serve(
+    settings: GatewaySettings, authenticator: Authenticator, key: ReceiptKey | None, audit_file: AuditFile | None
+) -> None:
     stopping = asyncio.Event()
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signal_number, stopping.set)
@@ -68,9 +79,16 @@ async def _serve(settings: GatewaySettings, authenticator: Authenticator, key: R
     metrics = TierMetrics("gateway")
     metrics_port, stop_metrics = metrics.expose(settings.shared.host, settings.metrics_port)
     tiers = Tiers(settings.targets, settings.shared)
+    identities = tiers.identities
+    if identities is not None:
+        metrics.tell_end_of_certificate("grpc", lambda: identities.current().ends)
+    served = served_of(settings.tls)
+    if served is not None:
+        metrics.tell_end_of_certificate("http", lambda: served.current().ends)
     draining = Draining()
+    audit = AuditLog(audit_file, metrics) if audit_file is not None else None
     config = uvicorn.Config(
-        create_app(settings, tiers, metrics, draining, authenticator=authenticator, key=key),
+        create_app(settings, tiers, metrics, draining, authenticator=authenticator, key=key, audit=audit),
         http=BoundedHttpProtocol,
         limit_concurrency=settings.max_connections,
         loop="asyncio",
@@ -80,6 +98,7 @@ async def _serve(settings: GatewaySettings, authenticator: Authenticator, key: R
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=math.ceil(settings.shared.grace_s),
+        ssl_context_factory=(lambda _config, _default: listening_context(served)) if served is not None else None,
     )
     server = _Server(config)
     watching = asyncio.create_task(authenticator.watch())
@@ -96,6 +115,8 @@ async def _serve(settings: GatewaySettings, authenticator: Authenticator, key: R
     server.should_exit = True
     await serving
     watching.cancel()
+    if audit is not None:
+        await audit.close()
     await tiers.close()
     stop_metrics()
     _log.info("stopped")

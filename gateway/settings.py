@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from services.chassis.memory_limit import usable_memory_bytes
@@ -41,6 +42,23 @@ class OidcSettings(BaseSettings):
     """The issuer's public keys: an https address or a file."""
 
 
+class GatewayTlsSettings(BaseSettings):
+    """TLS at the HTTP port: PEM files, both or none, which is plaintext."""
+
+    model_config = SettingsConfigDict(env_prefix="FACET_GATEWAY_TLS_")
+
+    certificate: Path | None = None
+    """The certificate, and those that lead to its authority."""
+    key: Path | None = None
+    """Its private key."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if (self.certificate is None) is not (self.key is None):
+            raise ValueError("FACET_GATEWAY_TLS_CERTIFICATE and FACET_GATEWAY_TLS_KEY: set both or none")
+        return self
+
+
 class GatewaySettings(BaseSettings):
     """Documented in the gateway's README."""
 
@@ -60,6 +78,8 @@ class GatewaySettings(BaseSettings):
     """Check every anonymized picture, whether or not a request asks for it."""
     receipt_key: Path | None = None
     """A PEM file with the Ed25519 key that signs receipts; None = receipts are refused."""
+    audit_log: Path | None = None
+    """A file that every picture call is entered in; None = there is none."""
     keys: Path | None = None
     """A TOML file of API keys; None = none are taken."""
     allow_anonymous: bool = False
@@ -69,5 +89,6 @@ class GatewaySettings(BaseSettings):
     caller_burst: PositiveInt = 200
     caller_at_once: PositiveInt = 32
     oidc: OidcSettings = Field(default_factory=OidcSettings)
+    tls: GatewayTlsSettings = Field(default_factory=GatewayTlsSettings)
     targets: TargetSettings = Field(default_factory=TargetSettings)
     shared: SharedSettings = Field(default_factory=SharedSettings)

@@ -17,6 +17,7 @@ import httpx
 
 from gateway.client import calls
 from gateway.settings import GatewaySettings
+from gateway.tls import context_trusting
 from services.chassis.errors import FacetError
 
 STARTUP_TIMEOUT_S = 120.0
@@ -116,12 +117,15 @@ class Supervisor:
     @property
     def _address(self) -> str:
         host = self._settings.shared.host
-        return f"http://{'localhost' if host in _LOCAL_HOSTS else host}:{self._ports[GATEWAY.name]}"
+        scheme = "http" if self._settings.tls.certificate is None else "https"
+        return f"{scheme}://{'localhost' if host in _LOCAL_HOSTS else host}:{self._ports[GATEWAY.name]}"
 
     async def _start(self) -> bool:
         """Starts everything; whether all became ready."""
+        certificate = self._settings.tls.certificate
+        verify = True if certificate is None else context_trusting(certificate)
         try:
-            async with asyncio.timeout(STARTUP_TIMEOUT_S), httpx.AsyncClient(trust_env=False) as client:
+            async with asyncio.timeout(STARTUP_TIMEOUT_S), httpx.AsyncClient(trust_env=False, verify=verify) as client:
                 self._begin(*self._tiers)
                 if not await self._until(self._listening):
                     return False
@@ -162,7 +166,9 @@ class Supervisor:
                 f"FACET_{tier.name.upper()}_TARGET": f"{_TIERS_HOST}:{self._ports[tier.name]}" for tier in self._tiers
             }
             return {**self._base, **targets, **own}
-        return {**self._base, "FACET_HOST": _TIERS_HOST, **own}
+        # One port for all would be taken: no kubelet asks here.
+        base = {name: value for name, value in self._base.items() if name != "FACET_HEALTH_PORT"}
+        return {**base, "FACET_HOST": _TIERS_HOST, **own}
 
     async def _keep(self, part: Part) -> None:
         """Runs one part until everything stops; ends early where it fails before everything was ready."""

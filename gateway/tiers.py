@@ -20,12 +20,14 @@ from facet.v1 import (
     embedder_pb2_grpc,
 )
 from gateway.deadline import Deadline
+from gateway.handshakes import told_failure
 from gateway.settings import TargetSettings
-from services.chassis import request_id
+from services.chassis import request_id, tracing
 from services.chassis.channels import open_channel
 from services.chassis.errors import NotReady
 from services.chassis.settings import SharedSettings
 from services.chassis.status import from_rpc_error
+from services.chassis.tls import Identities, Identity, identities_of
 
 HEALTH_TIMEOUT_S = 1.0
 SECOND_CHANNEL_S = 5.0
@@ -48,13 +50,26 @@ class TierState:
 class TierClient:
     """One tier: its channel, and how its failures are told."""
 
-    def __init__(self, name: str, service: str, target: str, hint: str, settings: SharedSettings) -> None:
-        """`hint` says what an owner can do when the tier does not answer."""
+    def __init__(  # noqa: PLR0913  (the last two are the same for all tiers)
+        self,
+        name: str,
+        service: str,
+        target: str,
+        hint: str,
+        *,
+        settings: SharedSettings,
+        identities: Identities | None,
+    ) -> None:
+        """`hint` says what an owner can do when the tier does not answer; without `identities` it speaks plaintext."""
         self.name = name
         self._open = partial(open_channel, target, service, settings)
-        self.channel = self._open()
-        """The one in use; another after the tier was lost for a while."""
+        self._identities = identities
+        self._shown = self._identity()
+        self.channel = self._open(self._shown)
+        """The one in use; another after the tier was lost for a while, or the gateway's certificate renewed."""
         self._replacing: asyncio.Task[None] | None = None
+        self._tried = self._shown
+        """What the second channel shows, while there is one."""
         self._service = service
         self._hint = hint
 
@@ -65,24 +80,35 @@ class TierClient:
             FacetError: What the tier answered, or NotReady where it does not answer.
             DeadlinePassed: The deadline passed.
         """
-        metadata = ((request_id.HEADER, request_id.current_request_id.get()),)
+        rpc = type(request).__name__.removesuffix("Request")  # each RPC has a request of its own, named after it
+        with tracing.span(f"{self._service}/{rpc}", kind=tracing.Kind.CLIENT):
+            return await self._call(method, request, deadline)
+
+    async def _call(self, method: Callable[..., Awaitable[Response]], request: object, deadline: Deadline) -> Response:
+        metadata = [(request_id.HEADER, request_id.current_request_id.get())]
+        if traceparent := tracing.traceparent():
+            metadata.append((tracing.TRACEPARENT, traceparent))
+        self._replace_channel_of_old_certificate()
+        shown = self._shown
         try:
             return await method(request, timeout=deadline.remaining_s(), metadata=metadata)
         except grpc.aio.AioRpcError as error:
             self._replace_failing_channel()
             translated = from_rpc_error(error, self.name)
             if isinstance(translated, NotReady):
-                translated = NotReady(f"{translated}. {self._hint}")
+                translated = NotReady(f"{translated}. {self._advice(error, shown)}")
             raise translated from error
 
     async def state(self) -> TierState:
         """Asks the tier's health service whether it is ready."""
         stub = health_pb2_grpc.HealthStub(self.channel)
+        self._replace_channel_of_old_certificate()
+        shown = self._shown
         try:
             answer = await stub.Check(health_pb2.HealthCheckRequest(service=self._service), timeout=HEALTH_TIMEOUT_S)
-        except grpc.aio.AioRpcError:
+        except grpc.aio.AioRpcError as error:
             self._replace_failing_channel()
-            return TierState(ready=False, detail=f"The {self.name} does not answer. {self._hint}")
+            return TierState(ready=False, detail=f"The {self.name} does not answer. {self._advice(error, shown)}")
         if answer.status == health_pb2.HealthCheckResponse.SERVING:
             return TierState(ready=True, detail="")
         return TierState(ready=False, detail=f"The {self.name} is starting or stopping. {self._hint}")
@@ -100,47 +126,78 @@ class TierClient:
         A channel waits up to two minutes before it asks the name server again for a name that was unknown, which no
         option of gRPC's changes: a tier that had no replica would be missed for so long after it has one.
         """
-        failing = self.channel.get_state() is grpc.ChannelConnectivity.TRANSIENT_FAILURE
-        if failing and (self._replacing is None or self._replacing.done()):
-            self._replacing = asyncio.create_task(self._try_second_channel())
+        if self.channel.get_state() is grpc.ChannelConnectivity.TRANSIENT_FAILURE:
+            self._replace_channel()
 
-    async def _try_second_channel(self) -> None:
-        unused = self._open()
+    def _replace_channel_of_old_certificate(self) -> None:
+        """Has a second channel try that shows the renewed one; where that is refused, the first stays."""
+        if self._identity() is not self._shown:
+            self._replace_channel()
+
+    def _replace_channel(self) -> None:
+        identity = self._identity()
+        if self._replacing is not None and not self._replacing.done():
+            if identity is self._tried:
+                return
+            self._replacing.cancel()  # it shows what was renewed meanwhile
+        self._tried = identity
+        self._replacing = asyncio.create_task(self._try_second_channel(identity))
+
+    async def _try_second_channel(self, shown: Identity | None) -> None:
+        unused = self._open(shown)
         try:
             async with asyncio.timeout(SECOND_CHANNEL_S):
                 await unused.channel_ready()
             self.channel, unused = unused, self.channel
+            self._shown = shown
         except TimeoutError:
             pass  # the tier is still lost
         finally:
             await unused.close(CLOSE_GRACE_S)
+
+    def _identity(self) -> Identity | None:
+        return self._identities.current() if self._identities is not None else None
+
+    def _advice(self, error: grpc.aio.AioRpcError, shown: Identity | None) -> str:
+        """What to do about a call that failed on a channel that shows this, which may have been renewed meanwhile."""
+        failure = told_failure(error.details() or "", self.name, shown) if shown is not None else None
+        return failure or self._hint
 
 
 class Tiers:
     """The three tiers and their stubs."""
 
     def __init__(self, targets: TargetSettings, settings: SharedSettings) -> None:
-        """Opens the channels; they connect when first used and reconnect by themselves."""
+        """Opens the channels; they connect when first used and reconnect by themselves.
+
+        Raises:
+            InvalidRequest: A file of `settings.tls` cannot be read, or is not what it should be.
+        """
+        self.identities = identities = identities_of(settings.tls)
+        """What the gateway proves itself with; None without TLS."""
         self.detector = TierClient(
             "detector",
             _full_name(detector_pb2, "DetectorService"),
             targets.detector_target,
             "Is it running, and is a detection model installed? `facet models pull blazeface-full` installs one.",
-            settings,
+            settings=settings,
+            identities=identities,
         )
         self.embedder = TierClient(
             "embedder",
             _full_name(embedder_pb2, "EmbedderService"),
             targets.embedder_target,
             "Is it running, and is an embedding model installed? `facet models pull mobilefacenet` installs one.",
-            settings,
+            settings=settings,
+            identities=identities,
         )
         self.anonymizer = TierClient(
             "anonymizer",
             _full_name(anonymizer_pb2, "AnonymizerService"),
             targets.anonymizer_target,
             "Is it running?",
-            settings,
+            settings=settings,
+            identities=identities,
         )
 
     @property

@@ -15,6 +15,7 @@ from gateway.answers import CompareAnswer, DetectAnswer, EmbedAnswer, ModelAnswe
 from gateway.choosing import choice_of
 from gateway.clients import while_connected
 from gateway.deadline import Deadline
+from gateway.deed import deed_of
 from gateway.identity.caller import Scope
 from gateway.identity.guard import Guard
 from gateway.parameters import AnonymizationParameters, DetectionParameters
@@ -118,9 +119,13 @@ def picture_routes(
     @router.post("/detect", openapi_extra=_ONE_PICTURE, dependencies=[guard.needs(Scope.DETECT)])
     async def detect(request: Request, parameters: _Detection, within_s: float = within) -> DetectAnswer:
         """Finds the faces of a picture."""
+        deed = deed_of(request.scope)
+        deed.options = parameters.options()
         content = await read_picture(request, max_bytes=max_bytes)
         work = pipeline.detect(content, parameters.detection_config(), Deadline(within_s))
-        return DetectAnswer.of(await while_connected(request, work))
+        found = await while_connected(request, work)
+        deed.tell(found.model_id, faces_found=len(found.faces))
+        return DetectAnswer.of(found)
 
     @router.post(
         "/anonymize",
@@ -131,7 +136,11 @@ def picture_routes(
     )
     async def anonymize(request: Request, parameters: _Anonymization, within_s: float = within) -> Response:
         """Makes the faces of a picture unrecognisable: all that are found, those given, or by whom they show."""
+        deed = deed_of(request.scope)
+        deed.options = parameters.options()
         upload = await read_anonymization(request, max_bytes=max_bytes)
+        given = {"faces": upload.faces is not None, "keep": len(upload.keep), "only": len(upload.only)}
+        deed.options |= {field: count for field, count in given.items() if count}
         order = Order(
             content=upload.image,
             choice=choice_of(upload, pipeline),
@@ -141,8 +150,11 @@ def picture_routes(
             check=parameters.verify or settings.verify,
             receipt=parameters.receipt,
         )
+        deed.options["verify"] = order.check
         work = anonymization.anonymize(order, Deadline(within_s))
         done = await while_connected(request, work)
+        deed.tell(done.model_id, done.embedding_model, faces_found=done.found_faces)
+        deed.faces_hidden = done.hidden_faces
         said = {
             "X-Facet-Model": done.model_id,
             "X-Facet-Notice": done.notice,
@@ -155,16 +167,24 @@ def picture_routes(
     @router.post("/embed", openapi_extra=_ONE_PICTURE, dependencies=[guard.needs(Scope.EMBED)])
     async def embed(request: Request, parameters: _Detection, within_s: float = within) -> EmbedAnswer:
         """Finds the faces of a picture and embeds each."""
+        deed = deed_of(request.scope)
+        deed.options = parameters.options()
         content = await read_picture(request, max_bytes=max_bytes)
         work = pipeline.embed(content, parameters.detection_config(), Deadline(within_s))
-        return EmbedAnswer.of(await while_connected(request, work))
+        embedded = await while_connected(request, work)
+        deed.tell(embedded.detection.model_id, embedded.model_id, faces_found=len(embedded.detection.faces))
+        return EmbedAnswer.of(embedded)
 
     @router.post("/compare", openapi_extra=_TWO_PICTURES, dependencies=[guard.needs(Scope.COMPARE)])
     async def compare(request: Request, parameters: _Detection, within_s: float = within) -> CompareAnswer:
         """Tells whether the largest faces of two pictures are one person's."""
+        deed = deed_of(request.scope)
+        deed.options = parameters.options()
         image_a, image_b = await read_pictures(request, ("image_a", "image_b"), max_bytes=max_bytes)
         work = pipeline.compare(image_a, image_b, parameters.detection_config(), Deadline(within_s))
-        return CompareAnswer.of(await while_connected(request, work))
+        comparison = await while_connected(request, work)
+        deed.tell(comparison.model_id, faces_found=len(comparison.faces))
+        return CompareAnswer.of(comparison)
 
     @router.get("/models", dependencies=[guard.needs()])
     async def models(within_s: float = within) -> ModelsAnswer:

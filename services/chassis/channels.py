@@ -26,6 +26,9 @@ _MIN_PING_INTERVAL_S = 1.0
 _FIRST_RECONNECT_S = 0.2
 _LAST_RECONNECT_S = 2.0
 
+HANDSHAKE_S = 10.0
+"""How long one that connects may take to say hello, of TLS and of HTTP/2; gRPC allows two minutes."""
+
 _RETRIED = ["UNAVAILABLE", "CANCELLED"]  # CANCELLED: what a server that stops gives a call that has just arrived
 
 
@@ -77,6 +80,7 @@ def server_options(settings: SharedSettings) -> list[tuple[str, str | int]]:
         ("grpc.max_connection_age_ms", _ms(settings.max_connection_age_s)),
         ("grpc.http2.min_ping_interval_without_data_ms", _ms(_MIN_PING_INTERVAL_S)),
         ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.server_handshake_timeout_ms", _ms(HANDSHAKE_S)),
     ]
 
 

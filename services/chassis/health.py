@@ -21,6 +21,17 @@ class HealthServicer(health_aio.HealthServicer):  # type: ignore[misc]  # grpc_h
         self._watches: set[asyncio.Task[Any]] = set()
         self._ended = False
 
+    async def List(  # noqa: N802
+        self,
+        request: health_pb2.HealthListRequest,  # noqa: ARG002
+        context: grpc.aio.ServicerContext[Any, Any],  # noqa: ARG002
+    ) -> health_pb2.HealthListResponse:
+        """Tells the status of all: grpc's own raises, for everyone to call as often as they like."""
+        statuses = {
+            service: health_pb2.HealthCheckResponse(status=status) for service, status in self._server_status.items()
+        }
+        return health_pb2.HealthListResponse(statuses=statuses)
+
     async def Watch(  # noqa: N802
         self, request: health_pb2.HealthCheckRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> None:

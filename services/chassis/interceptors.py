@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import grpc
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 
-from services.chassis import request_id
-from services.chassis.errors import FacetError
+from services.chassis import request_id, tracing
+from services.chassis.errors import FacetError, InvalidRequest
 from services.chassis.metrics import TierMetrics
 from services.chassis.status import DETAILS_KEY, code_of, to_status
 
@@ -22,6 +22,7 @@ _log = logging.getLogger("facet.access")
 
 Context = grpc.aio.ServicerContext[Any, Any]
 HEALTH_PREFIX = "/grpc.health.v1."
+_Parse = Callable[[bytes], Message]
 
 
 @dataclass(slots=True)
@@ -33,8 +34,8 @@ class _Call:
     response_bytes: int = 0
     items: int = 0
 
-    def received(self, message: Message) -> None:
-        self.request_bytes += message.ByteSize()
+    def received(self, content: bytes) -> None:
+        self.request_bytes += len(content)
 
     def answered(self, message: Message) -> None:
         self.response_bytes += message.ByteSize()
@@ -42,7 +43,11 @@ class _Call:
 
 
 class CallInterceptor(grpc.aio.ServerInterceptor):
-    """Wraps every unary and streaming handler but the health service's, which probes call every few seconds."""
+    """Wraps every unary and streaming handler.
+
+    Requests are parsed in here: grpc itself answers one that cannot be parsed with UNKNOWN, and logs it as a fault of
+    ours. Calls of the health service are neither counted nor logged, as probes make one every few seconds.
+    """
 
     def __init__(self, metrics: TierMetrics) -> None:
         self._metrics = metrics
@@ -55,36 +60,39 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         """Returns the handler, wrapped."""
         handler = await continuation(handler_call_details)
         method = handler_call_details.method
-        if handler is None or method.startswith(HEALTH_PREFIX):
-            return handler
-        serialization = {
-            "request_deserializer": handler.request_deserializer,
-            "response_serializer": handler.response_serializer,
-        }
+        if handler is None:
+            return None
+        parse, serialization = _parser(handler), {"response_serializer": handler.response_serializer}
+        unlogged = method.startswith(HEALTH_PREFIX)
         if handler.unary_unary is not None:
-            return grpc.unary_unary_rpc_method_handler(self._unary(method, handler.unary_unary), **serialization)
+            inner = handler.unary_unary
+            call = _parsing(inner, parse) if unlogged else self._unary(method, inner, parse)
+            return grpc.unary_unary_rpc_method_handler(call, **serialization)
+        if handler.unary_stream is not None and unlogged:  # Watch, a coroutine that writes its answers to the context
+            return grpc.unary_stream_rpc_method_handler(_parsing(handler.unary_stream, parse), **serialization)
         if handler.stream_stream is not None:
-            return grpc.stream_stream_rpc_method_handler(self._stream(method, handler.stream_stream), **serialization)
+            call = self._stream(method, handler.stream_stream, parse)
+            return grpc.stream_stream_rpc_method_handler(call, **serialization)
         return handler
 
-    def _unary(self, method: str, inner: Any) -> Any:  # noqa: ANN401  (grpc's own types end here)
-        async def call(request: Message, context: Context) -> Message:
+    def _unary(self, method: str, inner: Any, parse: _Parse) -> Any:  # noqa: ANN401  (grpc's own types end here)
+        async def call(content: bytes, context: Context) -> Message:
             async with self._observed(method, context) as record:
-                record.received(request)
-                response: Message = await inner(request, context)
+                record.received(content)
+                response: Message = await inner(parse(content), context)
                 record.answered(response)
                 return response
 
         return call
 
-    def _stream(self, method: str, inner: Any) -> Any:  # noqa: ANN401
-        async def call(requests: AsyncIterator[Message], context: Context) -> AsyncIterator[Message]:
+    def _stream(self, method: str, inner: Any, parse: _Parse) -> Any:  # noqa: ANN401
+        async def call(contents: AsyncIterator[bytes], context: Context) -> AsyncIterator[Message]:
             async with self._observed(method, context) as record:
 
                 async def counted() -> AsyncIterator[Message]:
-                    async for request in requests:
-                        record.received(request)
-                        yield request
+                    async for content in contents:
+                        record.received(content)
+                        yield parse(content)
 
                 async for response in inner(counted(), context):
                     record.answered(response)
@@ -97,7 +105,14 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         metadata = dict(context.invocation_metadata() or ())
         proposed = metadata.get(request_id.HEADER)
         request_id.current_request_id.set(request_id.accept(proposed if isinstance(proposed, str) else None))
-        name = method.rpartition("/")[2]
+        traceparent = metadata.get(tracing.TRACEPARENT)
+        parent = traceparent if isinstance(traceparent, str) else ""
+        with tracing.span(method.removeprefix("/"), kind=tracing.Kind.SERVER, parent=parent) as span:
+            async with self._recorded(method.rpartition("/")[2], context, span) as record:
+                yield record
+
+    @asynccontextmanager
+    async def _recorded(self, name: str, context: Context, span: tracing.Span) -> AsyncIterator[_Call]:
         record = _Call(method=name)
         started = time.perf_counter()
         code = grpc.StatusCode.OK
@@ -119,6 +134,16 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             self._metrics.calls_in_progress.dec()
             self._metrics.calls.labels(name, code.name).inc()
             self._metrics.call_seconds.labels(name).observe(duration_s)
+            span.add(
+                {
+                    "facet.request_id": request_id.current_request_id.get(),
+                    "rpc.grpc.status_code": int(code.value[0]),
+                    "facet.request_bytes": record.request_bytes,
+                    "facet.response_bytes": record.response_bytes,
+                }
+            )
+            if code is not grpc.StatusCode.OK:
+                span.fail(code.name)
             _log.info(
                 "call",
                 extra={
@@ -132,6 +157,38 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                     }
                 },
             )
+
+
+def _parser(handler: grpc.RpcMethodHandler[Any, Any]) -> _Parse:
+    """Parses what the handler takes.
+
+    Raises:
+        InvalidRequest: It is no such message.
+    """
+    inner = handler.request_deserializer
+    assert inner is not None  # noqa: S101  (generated handlers have one)
+
+    def parse(content: bytes) -> Message:
+        try:
+            message: Message = inner(content)
+        except DecodeError as error:
+            raise InvalidRequest("the message cannot be parsed: it is damaged, or of another type") from error
+        return message
+
+    return parse
+
+
+def _parsing(inner: Any, parse: _Parse) -> Any:  # noqa: ANN401
+    """The handler of one request, with nothing around it but the parsing."""
+
+    async def call(content: bytes, context: Context) -> Any:  # noqa: ANN401
+        try:
+            request = parse(content)
+        except InvalidRequest as error:
+            return await _abort(context, error)
+        return await inner(request, context)
+
+    return call
 
 
 async def _abort(context: Context, error: Exception) -> None:

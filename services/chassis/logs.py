@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from services.chassis.request_id import current_request_id
 
 _STDERR = 2
+_NEVER = logging.CRITICAL + 1
 
 
 class JsonFormatter(logging.Formatter):
@@ -45,14 +46,18 @@ class JsonFormatter(logging.Formatter):
 
 
 def configure(tier: str, level: str) -> None:
-    """Sends every logger's records at `level` and above to stderr as JSON lines.
+    """Sends records at `level` and above to stderr as JSON lines; of libraries' loggers, warnings and errors alone.
 
     They go through a descriptor of their own, so that what native libraries write to stderr can be silenced.
     """
     handler = logging.StreamHandler(os.fdopen(os.dup(sys.stderr.fileno()), "w", buffering=1))
     handler.setFormatter(JsonFormatter(tier))
     warnings.simplefilter("ignore")  # Pillow's tell of damaged metadata, as plain text, and may quote it
-    logging.basicConfig(level=level, handlers=[handler], force=True)
+    logging.basicConfig(level=max(logging.WARNING, logging.getLevelName(level)), handlers=[handler], force=True)
+    logging.getLogger("facet").setLevel(level)
+    logging.getLogger("PIL").setLevel(_NEVER)  # it quotes what it meets in a picture, tags and text, at any level
+    # Of a line that cannot be written, as on a full disk, Python would tell in plain text in the same place.
+    logging.raiseExceptions = False
 
 
 def silence_native_libraries() -> None:

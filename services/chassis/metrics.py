@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from importlib.metadata import version
 
 from prometheus_client import (
@@ -80,6 +81,10 @@ class TierMetrics:
     def answers_with(self, model_id: str) -> None:
         """Tells which model answers where a request names none; empty for none."""
         self._info.info({"version": version("facet"), "model_id": model_id})
+
+    def tell_end_of_certificate(self, use: str, end: Callable[[], datetime]) -> None:
+        """Tells when the certificate for `use` ends; `end` is asked at each look, as certificates are renewed."""
+        self.certificate_expiry.labels(use).set_function(lambda: end().timestamp())
 
     def expose(self, host: str, port: int) -> tuple[int, Callable[[], None]]:
         """Serves `/metrics` over HTTP; returns the port bound and a function that stops it.

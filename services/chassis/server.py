@@ -12,7 +12,7 @@ from typing import Protocol
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from services.chassis import logs
+from services.chassis import logs, tracing
 from services.chassis.channels import server_options
 from services.chassis.errors import FacetError, NotReady, Overloaded
 from services.chassis.health import HealthServicer
@@ -20,6 +20,7 @@ from services.chassis.interceptors import CallInterceptor
 from services.chassis.memory import reuse_freed_memory
 from services.chassis.metrics import TierMetrics
 from services.chassis.settings import TierSettings
+from services.chassis.tls import Identities, identities_of, server_credentials
 
 _log = logging.getLogger("facet.server")
 
@@ -58,7 +59,8 @@ def run(name: str, settings: TierSettings, make_tier: Callable[[TierMetrics], Ti
     logs.silence_native_libraries()
     reuse_freed_memory()
     try:
-        asyncio.run(_serve(name, settings, make_tier))
+        with tracing.to_collector(name):
+            asyncio.run(_serve(name, settings, make_tier))
     except (OSError, FacetError) as error:
         sys.exit(f"{name}: {error}")
 
@@ -76,16 +78,22 @@ async def _serve(name: str, settings: TierSettings, make_tier: Callable[[TierMet
     await health.set(tier.service_name, _NOT_SERVING)
     tier.register(server)
 
-    address = f"{settings.shared.host}:{settings.port}"
-    try:
-        port = server.add_insecure_port(address)
-    except RuntimeError as error:
-        raise OSError(
-            f"cannot listen on {address}; is the port in use? Choose another with FACET_{name.upper()}_PORT"
-        ) from error
-    metrics_port, stop_metrics = metrics.expose(settings.shared.host, settings.metrics_port)
-    await server.start()
-    _log.info("listening", extra={"fields": {"port": port, "metrics_port": metrics_port}})
+    host = settings.shared.host
+    identities = identities_of(settings.shared.tls)
+    if identities is not None:
+        metrics.tell_end_of_certificate("grpc", lambda: identities.current().ends)
+    ports = {"port": _listen(server, host, settings.port, f"FACET_{name.upper()}_PORT", identities)}
+    servers = [server]
+    if settings.shared.health_port is not None:
+        # A server of its own, since gRPC's answers all its services on all its ports.
+        probed = grpc.aio.server(interceptors=[CallInterceptor(metrics)], options=server_options(settings.shared))
+        health_pb2_grpc.add_HealthServicer_to_server(health, probed)
+        ports["health_port"] = _listen(probed, host, settings.shared.health_port, "FACET_HEALTH_PORT", None)
+        servers.append(probed)
+    ports["metrics_port"], stop_metrics = metrics.expose(host, settings.metrics_port)
+    for each in servers:
+        await each.start()
+    _log.info("listening", extra={"fields": ports})
 
     loading = asyncio.create_task(_load(tier, health, metrics))
     stopped = asyncio.create_task(stopping.wait())
@@ -103,12 +111,23 @@ async def _serve(name: str, settings: TierSettings, make_tier: Callable[[TierMet
     await health.enter_graceful_shutdown()
     await asyncio.sleep(settings.shared.drain_s)
     health.end_watches()
-    await server.stop(settings.shared.grace_s)
+    await asyncio.gather(*(each.stop(settings.shared.grace_s) for each in servers))
     await tier.close()
     stop_metrics()
     _log.info("stopped")
     if failure is not None:
         raise failure
+
+
+def _listen(server: grpc.aio.Server, host: str, port: int, variable: str, identities: Identities | None) -> int:
+    """Opens a port, of mutual TLS with identities; returns its number."""
+    address = f"{host}:{port}"
+    try:
+        if identities is None:
+            return server.add_insecure_port(address)
+        return server.add_secure_port(address, server_credentials(identities))
+    except RuntimeError as error:
+        raise OSError(f"cannot listen on {address}; is the port in use? Choose another with {variable}") from error
 
 
 async def _load(tier: Tier, health: HealthServicer, metrics: TierMetrics) -> None:

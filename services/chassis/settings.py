@@ -6,10 +6,10 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal, Self, TypeVar
 
 import platformdirs
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, ValidationError
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from services.chassis.memory_budget import MemoryBudget
@@ -42,6 +42,8 @@ def load_settings(kind: type[Settings]) -> Settings:
         return kind()
     except ValidationError as error:
         wrong = error.errors()[0]
+        if not wrong["loc"]:  # several that do not go together, which the message names
+            sys.exit(str(wrong["ctx"]["error"]))
         # A nested class fails with its own title, and it is its prefix that counts.
         prefix = next(c for c in _subclasses(BaseSettings) if c.__name__ == error.title).model_config["env_prefix"]
         sys.exit(f"{prefix}{str(wrong['loc'][-1]).upper()}: {wrong['msg']}")
@@ -66,6 +68,25 @@ class ModelSettings(BaseSettings):
     """A TOML file of the owner's own models, in the format of the built-in manifest; it may override entries."""
 
 
+class TlsSettings(BaseSettings):
+    """What this process shows the others, and whom it believes; PEM files, all three or none, which is plaintext."""
+
+    model_config = SettingsConfigDict(env_prefix="FACET_TLS_")
+
+    certificate: Path | None = None
+    """Its certificate, and those that lead to the authority, if any."""
+    key: Path | None = None
+    """The certificate's private key."""
+    ca: Path | None = None
+    """The authority, which vouches for everyone who may be called and may call."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if len({path is None for path in (self.certificate, self.key, self.ca)}) > 1:
+            raise ValueError("FACET_TLS_CERTIFICATE, FACET_TLS_KEY and FACET_TLS_CA: set all three or none")
+        return self
+
+
 class SharedSettings(BaseSettings):
     """What all tiers share (`FACET_…`)."""
 
@@ -85,6 +106,15 @@ class SharedSettings(BaseSettings):
 
     max_connection_age_s: PositiveFloat = 10.0
     """How long a client keeps one connection before it looks for replicas again; calls on it are not cut."""
+    health_port: int | None = Field(None, ge=0, le=65535)
+    """Where a tier under TLS answers health in plaintext, and nothing else; 0 = any free port, None = nowhere."""
+    tls: TlsSettings = Field(default_factory=TlsSettings)
+
+    @model_validator(mode="after")
+    def _health_port_beside_tls(self) -> Self:
+        if self.health_port is not None and self.tls.certificate is None:
+            raise ValueError("FACET_HEALTH_PORT: only with FACET_TLS_CERTIFICATE; else ask the gRPC port for health")
+        return self
 
     @property
     def picture_limits(self) -> PictureLimits:

@@ -26,6 +26,7 @@ _CODES: dict[type[FacetError], grpc.StatusCode] = {
     errors.Forbidden: grpc.StatusCode.PERMISSION_DENIED,
     errors.NotReady: grpc.StatusCode.UNAVAILABLE,
     errors.DeadlinePassed: grpc.StatusCode.DEADLINE_EXCEEDED,
+    errors.TooSlow: grpc.StatusCode.DEADLINE_EXCEEDED,
     errors.StillRecognisable: grpc.StatusCode.FAILED_PRECONDITION,
 }
 _BY_REASON = {kind.reason: kind for kind in _CODES}

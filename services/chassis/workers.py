@@ -11,6 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
 
+from services.chassis import tracing
 from services.chassis.errors import NotReady, Overloaded
 from services.chassis.metrics import TierMetrics
 
@@ -69,7 +70,7 @@ class WorkerPool:
             started_s = time.perf_counter()
             self._metrics.queue_wait_seconds.observe(started_s - waiting_since)
             try:
-                return context.run(work)
+                return context.run(_traced, work, started_s - waiting_since)
             finally:
                 self._learn(time.perf_counter() - started_s)
 
@@ -99,3 +100,10 @@ class WorkerPool:
         """Refuses new work and waits for what runs; what still waits is dropped."""
         self._closed = True
         await asyncio.to_thread(self._executor.shutdown, wait=True, cancel_futures=True)
+
+
+def _traced(work: Callable[[], T], waited_s: float) -> T:
+    """In the context of whoever asked for the work."""
+    tracing.past("queue", waited_s)
+    with tracing.span("work"):
+        return work()

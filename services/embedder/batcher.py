@@ -15,6 +15,7 @@ from typing import Protocol
 
 import numpy as np
 
+from services.chassis import tracing
 from services.chassis.errors import DeadlinePassed, InvalidRequest, NotReady, Overloaded
 from services.embedder.embeddings import Embeddings, FaceBatch
 
@@ -60,6 +61,7 @@ class _Call:
         self.faces = faces
         self.deadline_s = deadline_s
         self.arrived_s = time.monotonic()
+        self.trace = tracing.traceparent()
         self.answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self.queued = len(faces)  # not yet on the device
         self.batched = 0  # already part of a batch
@@ -235,17 +237,22 @@ class Batcher:
         waits_s = [now - part.call.arrived_s for part in batch.parts]
         for part, wait_s in zip(batch.parts, waits_s, strict=True):
             part.call.queue_wait_s = wait_s
+            tracing.past("queue", wait_s, parent=part.call.trace)
             part.call.queued -= len(part)
         self._count(-len(batch.faces))
         self._running = len(batch.faces)
         self._observer.started(faces=len(batch.faces), waits_s=waits_s)
-        running = asyncio.get_running_loop().run_in_executor(self._thread, self._timed, batch.faces)
+        running = asyncio.get_running_loop().run_in_executor(self._thread, self._timed, batch)
         running.add_done_callback(lambda _: self._changed.set())
         return running
 
-    def _timed(self, faces: FaceBatch) -> tuple[Embeddings, float]:
+    def _timed(self, batch: _Batch) -> tuple[Embeddings, float]:
         started_s = time.monotonic()
-        return self._embed_batch(faces), time.monotonic() - started_s
+        # A batch belongs to no single call: a trace of its own, linked to the calls that it served.
+        links = [part.call.trace for part in batch.parts]
+        with tracing.span("batch", links=links, attributes={"facet.faces": len(batch.faces)}):
+            embeddings = self._embed_batch(batch.faces)
+        return embeddings, time.monotonic() - started_s
 
     def _deliver(self, batch: _Batch, done: asyncio.Future[tuple[Embeddings, float]]) -> None:
         self._running = 0
@@ -261,6 +268,7 @@ class Batcher:
         start = 0
         for part in batch.parts:
             rows = slice(start, start + len(part))
+            tracing.past("device", device_s, parent=part.call.trace, attributes={"facet.batch_faces": len(batch.faces)})
             part.call.settle(Embeddings(values=embeddings.values[rows], norms=embeddings.norms[rows]), device_s)
             start = rows.stop
 

@@ -95,11 +95,11 @@ def mutated(number: int) -> tuple[str, bytes]:
     packed = kind.startswith("PNG") and chance.random() < 0.7
     content = bytearray(_unpacked(files()[kind]) if packed else files()[kind])
     for _ in range(chance.choice((1, 1, 2, 4, 8))):
-        _damage(content, chance)
+        damage(content, chance)
     return kind, _packed(bytes(content)) if packed else bytes(content)
 
 
-def _damage(content: bytearray, chance: random.Random) -> None:
+def damage(content: bytearray, chance: random.Random) -> None:
     """Changes, removes, repeats, inserts or cuts, mostly near the start where the headers are."""
     if not content:
         return

@@ -97,6 +97,14 @@ class RunningTier:
                     raise AssertionError(f"{self.module} never logged what was awaited:\n{''.join(self.output)}")
                 self._arrived.wait(min(left_s, 0.2))
 
+    def taken_log(self) -> list[LogLine]:
+        """What was logged since this was called last. It is forgotten: that of a long run would fill the memory."""
+        with self._arrived:
+            taken = self.log.copy()
+            self.log.clear()
+            self.output.clear()
+        return taken
+
     def wait_ready(self) -> None:
         """Waits until a tier has logged that it serves."""
         self.wait_for(lambda line: line.get("event") == "ready")

@@ -154,8 +154,9 @@ class TurboJpeg:
         transforms = (_Transform * 2)()
         transforms[0].options = _NO_OUTPUT | _COPY_NO_MARKERS  # what one saves of the markers, each copies
         transforms[1].options = _COPY_NO_MARKERS | (_PROGRESSIVE if progressive else 0)
+        visit = _Filter(passes.visit)
         for transform in transforms:
-            transform.filter = passes.filter
+            transform.filter = visit
         outputs, sizes = (ctypes.c_void_p * 2)(), (ctypes.c_ulong * 2)()
         handle = self._library.tjInitTransform()
         try:
@@ -177,16 +178,19 @@ class TurboJpeg:
 
 
 class _Passes:
-    """The editor's two passes as one filter that C can call."""
+    """The editor's two passes as one function that C can call.
+
+    It must not know the object that C calls: in a cycle of references the editor would live on with all that it has
+    copied of a picture, until Python looks for cycles.
+    """
 
     def __init__(self, editor: Editor) -> None:
         self.failure: Exception | None = None
         self._editor = editor
         self._wanted = editor.wanted
         self._reading = True
-        self.filter = _Filter(self._visit)
 
-    def _visit(  # noqa: PLR0913, PLR0917  (as turbojpeg.h has it)
+    def visit(  # noqa: PLR0913, PLR0917  (as turbojpeg.h has it)
         self,
         coefficients: int,
         part: _Region,
@@ -195,6 +199,7 @@ class _Passes:
         transform_index: int,
         transform: int,  # noqa: ARG002
     ) -> int:
+        """Shows the editor a row of blocks, if it wants it; anything but 0 ends the rewriting."""
         row = part.y // BLOCK_PX
         try:
             if self._reading and transform_index:

@@ -264,6 +264,35 @@ async def test_health_checks_are_neither_counted_nor_logged(served: Served) -> N
     assert served.calls("Check", "OK") is None
 
 
+@pytest.mark.parametrize(
+    "method", ["facet.v1.DetectorService/DetectFaces", "grpc.health.v1.Health/Check", "grpc.health.v1.Health/List"]
+)
+async def test_message_that_cannot_be_parsed_is_refused_and_no_fault_of_ours(
+    served: Served, method: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await served.channel.unary_unary(f"/{method}")(b"\xff", timeout=10)
+    assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert "cannot be parsed" in (raised.value.details() or "")
+    assert [line for line in caplog.records if line.levelno >= logging.ERROR] == []
+
+
+@pytest.mark.parametrize("call", ["facet.v1.DetectorService/StreamDetectFaces", "grpc.health.v1.Health/Watch"])
+async def test_stream_with_a_message_that_cannot_be_parsed_is_refused(
+    served: Served, call: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    stream = served.channel.stream_stream(f"/{call}")(iter([b"\xff"]), timeout=10)
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await anext(aiter(stream))
+    assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert [line for line in caplog.records if line.levelno >= logging.ERROR] == []
+
+
+async def test_health_of_all_services_is_listed(served: Served) -> None:
+    statuses = (await health_pb2_grpc.HealthStub(served.channel).List(health_pb2.HealthListRequest())).statuses
+    assert {name: each.status for name, each in statuses.items()} == {"": health_pb2.HealthCheckResponse.SERVING}
+
+
 async def test_method_that_nobody_serves_is_unimplemented(served: Served) -> None:
     stranger: embedder_pb2_grpc.EmbedderServiceAsyncStub = _stub(embedder_pb2_grpc.EmbedderServiceStub, served.channel)
     with pytest.raises(grpc.aio.AioRpcError) as raised:

@@ -72,9 +72,27 @@ import logging, os
 from services.chassis import logs
 logs.configure("detector", {level!r})
 os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-logging.debug("first")
-logging.info("second")
+logging.getLogger("facet.x").debug("first")
+logging.getLogger("facet.x").info("second")
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=REPOSITORY)
     assert done.stdout == ""
     assert [json.loads(line)["event"] for line in done.stderr.splitlines()] == logged
+
+
+def test_libraries_tell_what_is_wrong_alone_and_pillow_tells_nothing() -> None:
+    """It logs the metadata of pictures at DEBUG, and numbers out of damaged ones as errors."""
+    program = """
+import logging
+from PIL import Image
+from services.chassis import decoding, logs
+from tests.support.pictures import encode
+logs.configure("detector", "DEBUG")
+logging.getLogger("library").info("chatter")
+logging.getLogger("library").warning("news")
+tiff = encode(Image.new("RGB", (4, 4)), "TIFF", artist="MRS EXAMPLE")
+decoding.exif(decoding.open_file(tiff), tiff)
+logging.getLogger("PIL.TiffImagePlugin").error("More samples per pixel than can be decoded: 43779")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=REPOSITORY)
+    assert [json.loads(line)["event"] for line in done.stderr.splitlines()] == ["news"]

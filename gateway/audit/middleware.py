@@ -1,0 +1,132 @@
+"""Around every picture call: it is answered once it stands in the audit log, and not at all where it cannot."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from http import HTTPStatus
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway import problems
+from gateway.audit.chain import Anchor, Value
+from gateway.audit.log import AuditLog
+from gateway.deed import deed_of
+from gateway.identity import caller
+from gateway.middleware import CLIENT_LEFT
+from services.chassis.errors import NotReady
+from services.chassis.request_id import current_request_id
+
+AUDITED = {f"/v1/{scope}": str(scope) for scope in caller.Scope}
+"""The calls that do something to pictures, by their path."""
+
+
+class AuditMiddleware:
+    """Inside whatever makes the request's id, outside of whatever refuses requests."""
+
+    def __init__(self, app: ASGIApp, log: AuditLog) -> None:
+        self._app = app
+        self._log = log
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handles one request."""
+        if scope["type"] != "http" or scope["method"] != "POST" or scope["path"] not in AUDITED:
+            await self._app(scope, receive, send)
+            return
+        call = _Call(scope)
+
+        async def counting_receive() -> Message:
+            message = await receive()
+            call.request_bytes += len(message.get("body", b""))
+            call.abandoned |= message["type"] == "http.disconnect"
+            return message
+
+        answer = _Answer(call, self._log, scope, receive, send)
+        try:
+            await self._app(scope, counting_receive, answer.send)
+        except Exception:
+            if not answer.begun:  # nobody is answered
+                with suppress(NotReady):
+                    await self._log.enter(call.told(HTTPStatus.INTERNAL_SERVER_ERROR, "INTERNAL", response_bytes=0))
+            raise
+
+
+class _Call:
+    """What a line tells of one call: ids, names, counts, sizes and times."""
+
+    def __init__(self, scope: Scope) -> None:
+        self._scope = scope
+        self._started_s = time.perf_counter()
+        self.request_bytes = 0
+        self.abandoned = False
+        """Whether the client left before it was answered: whatever is answered then reaches nobody."""
+
+    def told(self, status: int, outcome: str, *, response_bytes: int) -> Mapping[str, Value]:
+        """The fields of the line."""
+        deed = deed_of(self._scope)
+        known = self._scope["state"].get("caller")
+        client = self._scope.get("client")
+        return {
+            "event": "call",
+            "request_id": current_request_id.get(),
+            "caller": known.label if isinstance(known, caller.Caller) else None,
+            "address": client[0] if client else None,
+            "operation": AUDITED[self._scope["path"]],
+            "status": CLIENT_LEFT if self.abandoned else int(status),
+            "outcome": "CLIENT_LEFT" if self.abandoned else outcome,
+            "options": deed.options,
+            "faces_found": deed.faces_found,
+            "faces_hidden": deed.faces_hidden,
+            "models": deed.models,
+            "request_bytes": self.request_bytes,
+            "response_bytes": response_bytes,
+            "duration_s": round(time.perf_counter() - self._started_s, 4),
+        }
+
+
+class _Answer:
+    """Holds an answer back until its call is entered. Every answer of a picture call is one message with its body."""
+
+    def __init__(self, call: _Call, log: AuditLog, scope: Scope, receive: Receive, send: Send) -> None:
+        self._call = call
+        self._log = log
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        self._start: Message | None = None
+        self.begun = False
+        """Whether there is an answer to enter."""
+        self._withheld = False
+
+    async def send(self, message: Message) -> None:
+        """Takes the next message of the application."""
+        if message["type"] == "http.response.start":
+            self._start = message
+            return
+        if self._start is not None:
+            start, self._start = self._start, None
+            self.begun = True
+            try:
+                anchor = await self._enter(start, message)
+            except NotReady as error:
+                self._withheld = True
+                await problems.of_error(error)(self._scope, self._receive, self._send)
+                return
+            self._scope["state"]["audited"] = anchor
+            await self._send(start)
+        if not self._withheld:
+            await self._send(message)
+
+    async def _enter(self, start: Message, first: Message) -> Anchor:
+        status: int = start["status"]
+        body: bytes = first.get("body", b"")
+        outcome = "OK" if status < HTTPStatus.BAD_REQUEST else _reason(start, body)
+        return await self._log.enter(self._call.told(status, outcome, response_bytes=len(body)))
+
+
+def _reason(start: Message, body: bytes) -> str:
+    if Headers(raw=start["headers"]).get("content-type") != problems.MEDIA_TYPE:
+        return HTTPStatus(start["status"]).name
+    return problems.Problem.model_validate_json(body).type.rpartition(":")[2]

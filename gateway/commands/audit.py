@@ -1,0 +1,45 @@
+"""`facet audit`: check the audit log of a gateway."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gateway.audit.verification import Expected
+from gateway.audit.verification import verify as verify_files
+from gateway.commands.output import stderr, stdout
+
+app = typer.Typer(help="Check the audit log of a gateway.", no_args_is_help=True, rich_markup_mode="rich")
+
+
+@app.command()
+def verify(
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE…", help="The log's files, the oldest first, of one gateway.")
+    ],
+    *,
+    expect: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SEQ[:HASH]",
+            help="A line that you know of: a number from facet_gateway_audit_lines, or `audit` from the access log.",
+        ),
+    ] = None,
+) -> None:
+    """Check that no line of an audit log was changed, removed, added or moved.
+
+    Exit 1 if one was; the first is named. Lines taken away at the end show only against what --expect knows.
+
+    Example: [bold]facet audit verify audit.jsonl.2 audit.jsonl.1 audit.jsonl --expect 4711[/]
+    """
+    verified = verify_files(files, Expected.parse(expect) if expect is not None else None)
+    for notice in verified.notices:
+        stderr().print(f"[yellow]note:[/] {notice}", soft_wrap=True)
+    if verified.last is None:
+        stdout().print("no lines")
+        return
+    stdout().print(
+        f"[green]ok[/]  lines {verified.first} to {verified.last.seq}, the last is {verified.last}", soft_wrap=True
+    )

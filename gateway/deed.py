@@ -1,0 +1,32 @@
+"""What a request does, as its route comes to know it; the audit log and traces tell it."""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping
+from dataclasses import dataclass, field
+from typing import Any
+
+Option = str | int | float | bool
+
+
+@dataclass(slots=True, kw_only=True)
+class Deed:
+    """Counts, names of models and options that callers choose among; never what a caller could write freely."""
+
+    options: dict[str, Option] = field(default_factory=dict)
+    faces_found: int | None = None
+    """None = not looked for, or not yet known."""
+    faces_hidden: int | None = None
+    models: list[str] = field(default_factory=list)
+    """Those that answered."""
+
+    def tell(self, *models: str, faces_found: int | None) -> None:
+        """Notes what came of it; an empty name of a model is none."""
+        self.models = [model for model in models if model]
+        self.faces_found = faces_found
+
+
+def deed_of(scope: MutableMapping[str, Any]) -> Deed:
+    """The deed of an HTTP request."""
+    deed: Deed = scope["state"].setdefault("deed", Deed())
+    return deed
