@@ -29,6 +29,9 @@ class Authority:
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "facet-ca")])
         builder = _builder(timedelta(days=1)).subject_name(self._name).issuer_name(self._name)
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        builder = builder.add_extension(
+            x509.SubjectKeyIdentifier.from_public_key(self._key.public_key()), critical=False
+        )
         certificate = builder.public_key(self._key.public_key()).sign(self._key, SHA256())
         self.pem = certificate.public_bytes(Encoding.PEM)
 
@@ -44,6 +47,9 @@ class Authority:
         builder = _builder(timedelta(seconds=lifetime_s)).subject_name(x509.Name([])).issuer_name(self._name)
         builder = builder.add_extension(x509.SubjectAlternativeName(addresses), critical=True)
         builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False)
+        # Tells authorities of one name apart, as cert-manager's certificates do.
+        issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
+        builder = builder.add_extension(issuer, critical=False)
         certificate = builder.public_key(key.public_key()).sign(self._key, SHA256())
         return {
             "tls.crt": certificate.public_bytes(Encoding.PEM),

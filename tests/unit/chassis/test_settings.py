@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from services.anonymizer.settings import AnonymizerSettings
-from services.chassis.settings import MIB, ModelSettings, SharedSettings, TierSettings
+from services.chassis.settings import MIB, ModelSettings, SharedSettings, TierSettings, load_settings
 from services.detector.settings import DetectorSettings
 
 
@@ -69,3 +69,16 @@ def test_value_out_of_range_is_refused(monkeypatch: pytest.MonkeyPatch, name: st
     monkeypatch.setenv(name, value)
     with pytest.raises(ValidationError):
         DetectorSettings()
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("FACET_TLS_KEY", "FACET_TLS_CERTIFICATE, FACET_TLS_KEY and FACET_TLS_CA: set all three or none"),
+        ("FACET_HEALTH_PORT", "FACET_HEALTH_PORT: only with FACET_TLS_CERTIFICATE"),
+    ],
+)
+def test_settings_that_need_others_name_them(monkeypatch: pytest.MonkeyPatch, name: str, told: str) -> None:
+    monkeypatch.setenv(name, "1")
+    with pytest.raises(SystemExit, match=told):
+        load_settings(DetectorSettings)

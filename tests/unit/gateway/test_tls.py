@@ -16,9 +16,10 @@ from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
 from gateway.connections import BoundedHttpProtocol, BoundedServer
-from gateway.settings import GatewayTlsSettings
+from gateway.settings import GatewaySettings, GatewayTlsSettings
 from gateway.tls import listening_context, served_of
 from services.chassis.errors import InvalidRequest
+from services.chassis.settings import load_settings
 from tests.support.certificates import SERVER, Authority, Secret, ends_at
 
 AUTHORITY = Authority()
@@ -169,3 +170,9 @@ def test_key_of_another_certificate_is_refused(settings: GatewayTlsSettings, tmp
     write(tmp_path, {"tls.key": key})
     with pytest.raises(InvalidRequest, match=r"tls.key holds no private key of .*tls.crt in PEM"):
         served_of(settings)
+
+
+def test_certificate_without_a_key_is_no_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FACET_GATEWAY_TLS_CERTIFICATE", "tls.crt")
+    with pytest.raises(SystemExit, match="FACET_GATEWAY_TLS_CERTIFICATE and FACET_GATEWAY_TLS_KEY: set both or none"):
+        load_settings(GatewaySettings)
