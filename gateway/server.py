@@ -25,6 +25,7 @@ from gateway.settings import GatewaySettings
 from gateway.tiers import Tiers
 from gateway.tls import listening_context, served_of
 from services.chassis import logs, tracing
+from services.chassis.core_dumps import leave_no_core_dumps
 from services.chassis.errors import FacetError, InvalidRequest
 from services.chassis.memory import reuse_freed_memory
 from services.chassis.metrics import TierMetrics
@@ -47,6 +48,7 @@ def run(settings: GatewaySettings) -> None:
     """Serves until SIGTERM or SIGINT. Exits with 1 and a plain message where a port is in use or a setting is wrong."""
     logs.configure("gateway", settings.shared.log_level)
     logs.silence_native_libraries()
+    leave_no_core_dumps()
     reuse_freed_memory()
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     try:

@@ -9,14 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from services.anonymizer.regions import Mask
 from services.chassis.pixels import Samples
-
-Levels = NDArray[np.float32]  # H x W or H x W x C
+from services.chassis.resampling import Levels, blurred, cubic, drawn, drawn_as_cells, enlarged, linear, shrunk
 
 MIN_CELL_PX = 2.0
 _CONTEXT_A_FACE = 0.25
@@ -80,7 +77,7 @@ class Mosaic:
         cells = _grid(width, height, [side / cells_a_face(self.strength) for side in scene.face_px])
         tones = _tones_of_surroundings(samples, visible, cells)
         tones += _noise(tones.shape, samples.dtype, scene)
-        return _enlarged(tones, samples, interpolation=cv2.INTER_NEAREST)
+        return drawn_as_cells(tones, samples)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,8 +98,8 @@ class Blur:
         grid = _grid(width, height, grain_px)
         tones = _tones_of_surroundings(samples, visible, grid)
         tones += _noise(tones.shape, samples.dtype, scene)
-        soft = cv2.GaussianBlur(tones, (0, 0), _GRAIN_A_SIGMA / 2, borderType=cv2.BORDER_REPLICATE)
-        return _enlarged(np.asarray(soft, np.float32), samples, interpolation=cv2.INTER_CUBIC)
+        soft = blurred(tones, across_px=_GRAIN_A_SIGMA / 2, down_px=_GRAIN_A_SIGMA / 2)
+        return drawn(soft, samples, cubic)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +134,7 @@ class AveragingMosaic:
         """Area averages (not samples), drawn as flat cells."""
         height, width = samples.shape[:2]
         cells = _grid(width, height, [side / cells_a_face(self.strength) for side in scene.face_px])
-        averages = cv2.resize(samples, cells, interpolation=cv2.INTER_AREA)
-        return _shaped(cv2.resize(averages, (width, height), interpolation=cv2.INTER_NEAREST), samples)
+        return drawn_as_cells(shrunk(samples, cells), samples)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,10 +153,8 @@ class GaussianBlur:
         height, width = samples.shape[:2]
         sigmas_px = [sigma_a_face(self.strength) * side for side in scene.face_px]
         size = _grid(width, height, [max(1.0, sigma_px / _REDUCED_SIGMA_PX) for sigma_px in sigmas_px])
-        reduced = cv2.resize(samples, size, interpolation=cv2.INTER_AREA)
         across, down = (max(1.0, s * n / full) for s, n, full in zip(sigmas_px, size, (width, height), strict=True))
-        blurred = cv2.GaussianBlur(reduced, (0, 0), across, sigmaY=down, borderType=cv2.BORDER_REPLICATE)
-        return _shaped(cv2.resize(blurred, (width, height), interpolation=cv2.INTER_LINEAR), samples)
+        return drawn(blurred(shrunk(samples, size), across_px=across, down_px=down), samples, linear)
 
 
 def cells_a_face(strength: float) -> float:
@@ -183,47 +177,33 @@ def _tones_of_surroundings(samples: Samples, visible: Mask, cells: tuple[int, in
     """A grid of tones: the average of what is visible in a cell, and where nothing is, what lies around runs on."""
     across_px, down_px = samples.shape[1] / cells[0], samples.shape[0] / cells[1]
     step = max(1, int(min(across_px, down_px) / _VALUES_A_CELL_SIDE))  # of large cells, some samples are enough
-    samples, visible = samples[::step, ::step], visible[::step, ::step]
-    shown = visible.astype(np.float32)
-    weights = _shrunk(shown, cells)
-    sums = _shrunk(samples * shown[..., None], cells).reshape(*weights.shape, -1)
-    return _filled(sums, weights, neutral=float(np.iinfo(samples.dtype).max) / 2)
+    samples, shown = samples[::step, ::step], visible[::step, ::step, None].astype(np.float32)
+    sums = shrunk(np.concatenate([samples * shown, shown], axis=2), cells)
+    return _filled(sums, neutral=float(np.iinfo(samples.dtype).max) / 2)
 
 
-def _filled(sums: Levels, weights: Levels, *, neutral: float) -> Levels:
-    """`sums` / `weights`, and where the weight is 0 the same from a grid half as fine, and so on (push-pull).
+def _filled(sums: Levels, *, neutral: float) -> Levels:
+    """Sums over their weight, and where it is 0 the same from a grid half as fine, and so on (push-pull).
 
     Source: Gortler et al., "The Lumigraph" (SIGGRAPH 1996), section 3.4.
+
+    Args:
+        sums: The last channel is the weight of the others.
+        neutral: What stands in where there is no weight anywhere.
     """
+    weights = sums[..., -1:]
     known = weights > 0
-    values = np.asarray(sums / np.where(known, weights, 1)[..., None], np.float32)
+    values = np.asarray(sums[..., :-1] / np.where(known, weights, 1), np.float32)
     if known.all():
         return values
-    height, width = weights.shape
+    height, width = weights.shape[:2]
     if height == width == 1:
         return np.full_like(values, neutral)
-    size = ((width + 1) // 2, (height + 1) // 2)
-    coarse_sums = _shrunk(sums, size).reshape(size[1], size[0], -1)
-    coarse = _filled(coarse_sums, _shrunk(weights, size), neutral=neutral)
-    enlarged = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR).reshape(values.shape)
-    return np.asarray(np.where(known[..., None], values, enlarged), np.float32)
-
-
-def _shrunk(levels: Levels, size: tuple[int, int]) -> Levels:
-    return np.asarray(cv2.resize(levels, size, interpolation=cv2.INTER_AREA), np.float32)
+    coarse = _filled(shrunk(sums, ((width + 1) // 2, (height + 1) // 2)), neutral=neutral)
+    return np.where(known, values, enlarged(coarse, (width, height), linear))
 
 
 def _noise(shape: tuple[int, ...], dtype: np.dtype[np.uint8 | np.uint16], scene: Scene) -> Levels:
     """The same texture in every channel, so that it changes brightness and not colour."""
     texture = np.random.default_rng(scene.seed).standard_normal((*shape[:2], 1), np.float32)
     return np.asarray(texture * np.array(scene.noise, np.float32) * np.iinfo(dtype).max, np.float32)
-
-
-def _enlarged(tones: Levels, like: Samples, *, interpolation: int) -> Samples:
-    """A grid of tones over the area of `like`; rounded first, so that it takes no more memory than the samples."""
-    rounded = np.clip(np.rint(tones), 0, np.iinfo(like.dtype).max).astype(like.dtype)
-    return _shaped(cv2.resize(rounded, (like.shape[1], like.shape[0]), interpolation=interpolation), like)
-
-
-def _shaped(drawn: object, like: Samples) -> Samples:
-    return np.asarray(drawn, like.dtype).reshape(like.shape)

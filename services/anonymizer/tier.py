@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import cv2
 import grpc
 from threadpoolctl import threadpool_limits
 
@@ -20,7 +19,6 @@ class AnonymizerTier:
 
     def __init__(self, settings: AnonymizerSettings, metrics: TierMetrics) -> None:
         # Pictures are worked on side by side: a second level of threads only makes them wait.
-        cv2.setNumThreads(1)
         threadpool_limits(1, "blas")
         self._pool = WorkerPool(
             workers=settings.workers,

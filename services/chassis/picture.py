@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from PIL import Image
 
@@ -13,6 +12,7 @@ from services.chassis.errors import InvalidPicture, TooLarge
 from services.chassis.geometry import RgbImage
 from services.chassis.picture_format import PictureFormat
 from services.chassis.pixels import Pixels
+from services.chassis.resampling import rounded, shrunk
 from services.chassis.settings import PictureLimits
 
 # JPEG as phones write it and HEIF may hold more pictures; only the first, of HEIF the primary one, counts.
@@ -69,7 +69,7 @@ class Picture:
             at_least = (max(1, int(stored_px[0] * shrink)), max(1, int(stored_px[1] * shrink)))
             pixels = decoding.decode_rgb(self.content, at_least=at_least)
         size = (max(1, round(self.width_px * shrink)), max(1, round(self.height_px * shrink)))
-        return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+        return rounded(shrunk(pixels, size), np.dtype(np.uint8))
 
     def header(self) -> Image.Image:
         """The picture as Pillow opens it: nothing is decoded yet."""

@@ -14,6 +14,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from services.chassis import logs, tracing
 from services.chassis.channels import server_options
+from services.chassis.core_dumps import leave_no_core_dumps
 from services.chassis.errors import FacetError, NotReady, Overloaded
 from services.chassis.health import HealthServicer
 from services.chassis.interceptors import CallInterceptor
@@ -57,6 +58,7 @@ def run(name: str, settings: TierSettings, make_tier: Callable[[TierMetrics], Ti
     """
     logs.configure(name, settings.shared.log_level)
     logs.silence_native_libraries()
+    leave_no_core_dumps()
     reuse_freed_memory()
     try:
         with tracing.to_collector(name):

@@ -6,9 +6,9 @@ import asyncio
 import io
 import threading
 
-import cv2
 import grpc
 from PIL import Image
+from threadpoolctl import threadpool_limits
 
 from facet.v1 import detector_pb2, detector_pb2_grpc
 from services.chassis.metrics import TierMetrics
@@ -27,7 +27,7 @@ class DetectorTier:
     service_name = detector_pb2.DESCRIPTOR.services_by_name["DetectorService"].full_name
 
     def __init__(self, settings: DetectorSettings, metrics: TierMetrics) -> None:
-        cv2.setNumThreads(1)  # pictures are worked on side by side: a second level of threads only makes them wait
+        threadpool_limits(1, "blas")  # pictures are worked on side by side: more threads only make them wait
         self._models = DetectorModels(ModelStore(settings.models), settings.options)
         self._pool = WorkerPool(
             workers=settings.workers,

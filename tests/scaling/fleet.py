@@ -30,9 +30,13 @@ _SETTINGS = {
 
 
 class Fleet:
-    """Three replicas of each tier and two gateways; what `_SETTINGS` leaves out is as the product ships it."""
+    """Replicas of each tier and gateways; what `_SETTINGS` and the test leave out is as the product ships it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, replicas: int = REPLICAS, gateways: int = GATEWAYS, **settings: str) -> None:
+        """Keyword arguments are settings of every process."""
+        self._replicas = replicas
+        self._gateways = gateways
+        self._settings = {**_SETTINGS, **settings}
         self.members: dict[str, list[RunningTier]] = {name: [] for name in (*TIERS, "gateway")}
         """Who can be found, the oldest first: replicas by their tier's name, gateways by the ingress."""
         self._names = NameServer()
@@ -44,11 +48,11 @@ class Fleet:
         """Starts all and waits until they are ready."""
         with contextlib.ExitStack() as unless_started:
             unless_started.push(self)
-            for _ in range(REPLICAS):
+            for _ in range(self._replicas):
                 with ThreadPoolExecutor() as pool:
                     for tier, replica in zip(TIERS, pool.map(self.start, TIERS), strict=True):
                         self.publish(tier, replica)
-            for _ in range(GATEWAYS):
+            for _ in range(self._gateways):
                 self.publish("gateway", self.start("gateway"))
             unless_started.pop_all()
         return self
@@ -64,18 +68,23 @@ class Fleet:
             running.stop()
         self._names.close()
 
-    def start(self, name: str) -> RunningTier:
-        """Starts one more of a tier or of the gateways and waits until it is ready; nobody knows of it yet."""
-        prefix = f"FACET_{name.upper()}_"
+    def start(self, name: str, prefix: tuple[str, ...] = (), /, **settings: str) -> RunningTier:
+        """Starts one more of a tier or of the gateways and waits until it is ready; nobody knows of it yet.
+
+        It runs under the command `prefix`; keyword arguments are settings of its own.
+        """
+        setting = f"FACET_{name.upper()}_"
         running = RunningTier(
             "gateway" if name == "gateway" else f"services.{name}",
             {
-                **_SETTINGS,
+                **self._settings,
                 **{f"FACET_{tier.upper()}_TARGET": self.target(tier) for tier in TIERS},
                 "FACET_HOST": next(self._addresses),
-                f"{prefix}PORT": str(self._ports.get(name, 0)),
-                f"{prefix}METRICS_PORT": "0",
+                f"{setting}PORT": str(self._ports.get(name, 0)),
+                f"{setting}METRICS_PORT": "0",
+                **settings,
             },
+            prefix=prefix,
         )
         self._started.append(running)
         if name == "gateway":

@@ -49,6 +49,7 @@ class RetinaFaceSearch:
             max_pixels: Given to the network for one picture, all passes together; `max` may take twice as many.
             companion: A search with another model whose surest faces are added with maximal recall.
         """
+        cv2.setNumThreads(1)  # pictures are worked on side by side: a second level of threads only makes them wait
         self.notice = ""
         self._model = model
         self._companion = companion

@@ -1,4 +1,4 @@
-"""mediapipe without matplotlib."""
+"""mediapipe without matplotlib and OpenCV."""
 
 from __future__ import annotations
 
@@ -37,16 +37,19 @@ print(matplotlib.pyplot.plot.__name__)
     assert result_of(program) == "plot"
 
 
-def test_mediapipe_needs_no_matplotlib_on_the_disk() -> None:
+def test_mediapipe_needs_neither_matplotlib_nor_opencv_on_the_disk() -> None:
     program = """
 import sys
 
-class NoMatplotlib:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] == "matplotlib":
-            raise ImportError(name)
+class NothingToDrawWith:
+    def __init__(self, finder):
+        self._finder = finder
 
-sys.meta_path.insert(0, NoMatplotlib())
+    def find_spec(self, name, path=None, target=None):
+        absent = name.partition(".")[0] in ("cv2", "matplotlib")
+        return None if absent else self._finder.find_spec(name, path, target)
+
+sys.meta_path[:] = [NothingToDrawWith(finder) for finder in sys.meta_path]
 from services.detector.mediapipe_import import import_mediapipe
 import_mediapipe()
 from mediapipe.tasks.python.vision import FaceDetector
