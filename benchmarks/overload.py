@@ -14,6 +14,7 @@ import statistics
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
@@ -137,7 +138,9 @@ def main() -> None:
         "else",
     ):
         table.add_column(heading, justify="right")
-    with ProcessPoolExecutor(1) as load:
+    with ExitStack() as ending:
+        ending.callback(stack.stop)
+        load = ending.enter_context(ProcessPoolExecutor(1))
         port = stack.gateway.port
         free = {n: load.submit(run, port, content, n, None, seconds).result() for n in CLIENTS}
         best = max(came.goodput for came in free.values())
@@ -147,6 +150,8 @@ def main() -> None:
             for times in OVERLOADS
             for n in CLIENTS
         ]
+        parts = {"detector": stack.detector, "anonymizer": stack.anonymizer, "gateway": stack.gateway}
+        peaks = {name: _peak_mib(part.process.pid) for name, part in parts.items()}
     for rate, n, came in rows:
         table.add_row(
             rate,
@@ -160,10 +165,7 @@ def main() -> None:
         )
     console = Console()
     console.print(table)
-    parts = {"detector": stack.detector, "anonymizer": stack.anonymizer, "gateway": stack.gateway}
-    peaks = {name: _peak_mib(part.process.pid) for name, part in parts.items()}
     console.print("peak memory, MiB: " + ", ".join(f"{name} {peak:.0f}" for name, peak in peaks.items()))
-    stack.stop()
 
 
 if __name__ == "__main__":

@@ -33,6 +33,8 @@ from services.chassis.metrics import TierMetrics
 _log = logging.getLogger("facet.server")
 _BACKLOG = 2048
 _UNTAKEN_MS = 30_000
+_KEEP_ALIVE_S = 75
+"""Longer than proxies keep idle connections (60 s mostly), so that none sends a request just as this end closes."""
 
 
 class _Server(BoundedServer):
@@ -93,6 +95,7 @@ async def _serve(
         create_app(settings, tiers, metrics, draining, authenticator=authenticator, key=key, audit=audit),
         http=BoundedHttpProtocol,
         limit_concurrency=settings.max_connections,
+        timeout_keep_alive=_KEEP_ALIVE_S,
         loop="asyncio",
         ws="none",
         lifespan="off",
