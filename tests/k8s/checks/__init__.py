@@ -54,6 +54,7 @@ CHECKS: tuple[Check, ...] = (
     images.images_are_of_this_release,
     images.tiers_run_their_own_image,
     images.gpus_and_cuda_go_together,
+    images.retinaface_and_its_image_go_together,
     settings.variables_are_settings,
     settings.values_are_accepted,
     commands.commands_exist,

@@ -8,7 +8,8 @@ from importlib.metadata import version
 
 from tests.k8s.manifests import TIERS, Finding, Manifests
 
-_IMAGE = re.compile(rf"facet/(?P<tier>{'|'.join(TIERS)}):{re.escape(version('facet'))}(?P<cuda>-cuda)?")
+_IMAGE = re.compile(rf"facet/(?P<tier>{'|'.join(TIERS)}):{re.escape(version('facet'))}(-(?P<variant>\w+))?")
+_VARIANTS = {None: TIERS, "cuda": ("embedder",), "retinaface": ("detector",)}
 
 
 def images_are_of_this_release(manifests: Manifests) -> Iterator[Finding]:
@@ -19,10 +20,8 @@ def images_are_of_this_release(manifests: Manifests) -> Iterator[Finding]:
             yield Finding(
                 where=container.title, problem=f"{container.spec['image']} is no facet/<tier> of this release"
             )
-        elif image["cuda"] and image["tier"] != "embedder":
-            yield Finding(
-                where=container.title, problem=f"there is no {container.spec['image']}: CUDA is the embedder's"
-            )
+        elif image["tier"] not in _VARIANTS.get(image["variant"], ()):
+            yield Finding(where=container.title, problem=f"there is no {container.spec['image']}")
 
 
 def tiers_run_their_own_image(manifests: Manifests) -> Iterator[Finding]:
@@ -41,3 +40,13 @@ def gpus_and_cuda_go_together(manifests: Manifests) -> Iterator[Finding]:
             has_gpu = "nvidia.com/gpu" in container.spec.get("resources", {}).get("limits", {})
             if has_gpu != container.spec["image"].endswith("-cuda") and not container.is_init:
                 yield Finding(where=container.title, problem="a GPU limit and a -cuda image must come together")
+
+
+def retinaface_and_its_image_go_together(manifests: Manifests) -> Iterator[Finding]:
+    """A detector that is to serve RetinaFace runs the image that has it, and no other does."""
+    for workload, container in manifests.tier_containers:
+        model = manifests.environment(container).get("FACET_DETECTOR_MODEL", "")
+        if workload.tier == "detector" and model.startswith("retinaface") != container.spec["image"].endswith(
+            "-retinaface"
+        ):
+            yield Finding(where=container.title, problem=f"{container.spec['image']} is not the image for {model}")

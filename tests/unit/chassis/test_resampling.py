@@ -26,7 +26,7 @@ from services.chassis.resampling import (
 DTYPES = st.sampled_from([np.uint8, np.uint16])
 CHANNELS = st.integers(1, 4)
 SMALL, LARGE, SHARES = st.integers(1, 30), st.integers(1, 150), st.floats(0, 1)
-INTERPOLATIONS = {linear: cv2.INTER_LINEAR, cubic: cv2.INTER_CUBIC}
+INTERPOLATIONS: dict[Interpolation, int] = {linear: cv2.INTER_LINEAR, cubic: cv2.INTER_CUBIC}
 
 
 def noise(shape: tuple[int, ...], dtype: type[np.uint8 | np.uint16], seed: int) -> Samples:
