@@ -1,0 +1,1 @@
+"""What takes longer than a test may: fuzzing, soaking, and searching everything that was written."""
