@@ -29,8 +29,8 @@ models: $(VENV)/.run ## Install the light models (a few MB)
 	@$(BIN)/facet models pull --light
 
 test: check k8s-check $(VENV)/.dev models system browser ## Run the whole check
-	@$(BIN)/pytest --quiet --numprocesses=2 --dist=loadfile tests/unit tests/contract tests/integration
-	@$(BIN)/pytest --quiet --numprocesses=2 --dist=loadfile tests/e2e
+	@$(BIN)/pytest --quiet --numprocesses=3 --dist=loadfile tests/unit tests/contract tests/integration
+	@$(BIN)/pytest --quiet --numprocesses=3 --dist=loadfile tests/e2e
 	@$(BIN)/pytest --quiet tests/load
 
 check: format lint types imports ## Check format, lint, types and import rules

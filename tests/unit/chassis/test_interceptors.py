@@ -270,8 +270,9 @@ async def test_health_checks_are_neither_counted_nor_logged(served: Served) -> N
 async def test_message_that_cannot_be_parsed_is_refused_and_no_fault_of_ours(
     served: Served, method: str, caplog: pytest.LogCaptureFixture
 ) -> None:
+    call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = served.channel.unary_unary(f"/{method}")
     with pytest.raises(grpc.aio.AioRpcError) as raised:
-        await served.channel.unary_unary(f"/{method}")(b"\xff", timeout=10)
+        await call(b"\xff", timeout=10)
     assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert "cannot be parsed" in (raised.value.details() or "")
     assert [line for line in caplog.records if line.levelno >= logging.ERROR] == []
@@ -281,7 +282,8 @@ async def test_message_that_cannot_be_parsed_is_refused_and_no_fault_of_ours(
 async def test_stream_with_a_message_that_cannot_be_parsed_is_refused(
     served: Served, call: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    stream = served.channel.stream_stream(f"/{call}")(iter([b"\xff"]), timeout=10)
+    open_stream: grpc.aio.StreamStreamMultiCallable[bytes, bytes] = served.channel.stream_stream(f"/{call}")
+    stream = open_stream(iter([b"\xff"]), timeout=10)
     with pytest.raises(grpc.aio.AioRpcError) as raised:
         await anext(aiter(stream))
     assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT
