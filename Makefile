@@ -8,6 +8,7 @@ TIERS  := cli,detector,retinaface,embedder,anonymizer,gateway,evaluation
 ENGINE ?= $(notdir $(shell command -v podman || command -v docker))
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 SOURCES := services gateway tests benchmarks setup.py
+COMMA  := ,
 
 # Installs Debian packages where this user may, and says what to do where not.
 define apt_install
@@ -161,12 +162,18 @@ $(VENV)/bin/python:
 
 # mediapipe comes without its dependencies, which would bring a second OpenCV into the same folder; openvino without its
 # telemetry.
-$(VENV)/.run: $(VENV)/bin/python pyproject.toml setup.py constraints.txt $(wildcard protos/facet/v1/*.proto)
+define install
 	@echo "Installing Facet into $(VENV) (a minute or two, once)"
-	@$(PIP) --editable '.[$(TIERS)]'
+	@$(PIP) --editable '.[$(1)]'
 	@$(PIP) --no-deps mediapipe openvino
+endef
+
+INSTALLED_FROM := $(VENV)/bin/python pyproject.toml setup.py constraints.txt $(wildcard protos/facet/v1/*.proto)
+
+$(VENV)/.run: $(INSTALLED_FROM)
+	$(call install,$(TIERS))
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.run
-	@$(PIP) --editable '.[$(TIERS),dev]'
-	@touch $@
+$(VENV)/.dev: $(INSTALLED_FROM)
+	$(call install,$(TIERS)$(COMMA)dev)
+	@touch $(VENV)/.run $@
