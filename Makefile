@@ -29,7 +29,8 @@ run: $(VENV)/.run system models ## Set up what is missing and start all tiers an
 models: $(VENV)/.run ## Install the light models (a few MB)
 	@$(BIN)/facet models pull --light
 
-test: check k8s-check $(VENV)/.dev models system browser ## Run the whole check
+test: $(VENV)/.dev models system browser kubectl promtool ## Run the whole check
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync check k8s-check
 	@$(BIN)/pytest --quiet --numprocesses=3 --dist=loadfile tests/unit tests/contract tests/integration
 	@$(BIN)/pytest --quiet --numprocesses=3 --dist=loadfile tests/e2e
 	@$(BIN)/pytest --quiet tests/load

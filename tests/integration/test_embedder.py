@@ -47,7 +47,12 @@ def request(faces: FaceBatch) -> pb.EmbedFacesRequest:
 def test_embedder_answers_the_golden_vectors_with_and_without_the_flip_test(name: str, shared_dir: Path) -> None:
     with golden_vectors(name, shared_dir) as golden:
         for flip_test, expected in ((False, golden.embedding), (True, golden.flipped)):
-            settings = {"weights": str(golden.weights), "precision": "fp32", "flip_test": str(flip_test)}
+            settings = {
+                "weights": str(golden.weights),
+                "precision": "fp32",
+                "flip_test": str(flip_test),
+                "max_batch": "4",
+            }
             with running_embedder(**settings) as tier:
                 tier.wait_ready()
                 with grpc.insecure_channel(tier.target) as opened:
