@@ -31,8 +31,8 @@ models: $(VENV)/.run ## Install the light models (a few MB)
 
 test: $(VENV)/.dev models system browser kubectl promtool ## Run the whole check
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync check k8s-check
-	@$(BIN)/pytest --quiet --numprocesses=3 --dist=loadfile tests/unit tests/contract tests/integration
-	@$(BIN)/pytest --quiet --numprocesses=3 --dist=loadfile tests/e2e
+	@$(BIN)/pytest --quiet --numprocesses=3 --dist=loadfile tests/integration tests/contract tests/unit
+	@$(BIN)/pytest --quiet --numprocesses=2 --dist=loadfile tests/e2e
 	@$(BIN)/pytest --quiet tests/load
 
 check: format lint types imports ## Check format, lint, types and import rules

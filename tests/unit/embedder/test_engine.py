@@ -14,8 +14,9 @@ from services.chassis.errors import NotReady
 from services.chassis.inference.folding import fold
 from services.chassis.inference.openvino import Processors
 from services.embedder.cuda_backend import PixelNetwork, captured_sizes
-from services.embedder.engine import open_engine
+from services.embedder.engine import Engine, open_engine
 from services.embedder.network import load_network
+from services.embedder.openvino_backend import OpenVinoBackend
 from services.embedder.options import Device, EngineOptions, Precision
 from tests.support.embedders import Golden, random_faces
 
@@ -30,18 +31,14 @@ def cosines(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[
     return similarities
 
 
-def test_engine_answers_the_golden_vectors(golden: Golden) -> None:
-    embeddings = open_engine(golden.weights, FP32_ON_CPU).embed(golden.faces)
+def test_engine_answers_the_golden_vectors_with_and_without_the_flip_test(golden: Golden) -> None:
+    network = load_network(golden.weights)
+    backend = OpenVinoBackend(network, precision=Precision.FP32, threads=2)
+    for flip_test, expected in ((False, golden.embedding), (True, golden.flipped)):
+        embeddings = Engine(network, backend, flip_test=flip_test, max_batch=4).embed(golden.faces)
 
-    np.testing.assert_allclose(embeddings.values, golden.embedding, atol=1e-4)
-    np.testing.assert_allclose(embeddings.norms, golden.norm, rtol=1e-4)
-
-
-def test_flip_test_answers_the_golden_vectors_and_keeps_the_norm(golden: Golden) -> None:
-    embeddings = open_engine(golden.weights, replace(FP32_ON_CPU, flip_test=True)).embed(golden.faces)
-
-    np.testing.assert_allclose(embeddings.values, golden.flipped, atol=1e-4)
-    np.testing.assert_allclose(embeddings.norms, golden.norm, rtol=1e-4)
+        np.testing.assert_allclose(embeddings.values, expected, atol=1e-4)
+        np.testing.assert_allclose(embeddings.norms, golden.norm, rtol=1e-4)
 
 
 @needs_bf16
