@@ -88,11 +88,9 @@ def main() -> None:
     console.print(f"straight to the gateway   {rest:.2f} pictures/s")
     console.print(f"facet anonymize FOLDER    {files:.2f} pictures/s, {100 * files / rest:.0f} %")
     for _, memory in command:
-        half = len(memory) // 2
-        console.print(
-            f"memory of the command     {max(memory[:half]):.0f} MiB at most in the first half of the run, "
-            f"{max(memory[half:]):.0f} MiB in the second"
-        )
+        quarters = [memory[at * len(memory) // 4 : (at + 1) * len(memory) // 4] for at in range(4)]
+        told = ", ".join(f"{statistics.median(quarter):.0f} ({max(quarter):.0f})" for quarter in quarters)
+        console.print(f"memory of the command     {told} MiB: median and most of each quarter of a run")
 
 
 if __name__ == "__main__":

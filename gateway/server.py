@@ -27,7 +27,7 @@ from gateway.tls import listening_context, served_of
 from services.chassis import logs, tracing
 from services.chassis.core_dumps import leave_no_core_dumps
 from services.chassis.errors import FacetError, InvalidRequest
-from services.chassis.memory import reuse_freed_memory
+from services.chassis.memory import return_memory_at_rest, reuse_freed_memory
 from services.chassis.metrics import TierMetrics
 
 _log = logging.getLogger("facet.server")
@@ -107,6 +107,7 @@ async def _serve(
     )
     server = _Server(config)
     watching = asyncio.create_task(authenticator.watch())
+    resting = asyncio.create_task(return_memory_at_rest())
     serving = asyncio.create_task(server.serve([listener]))
     _log.info("listening", extra={"fields": {"port": listener.getsockname()[1], "metrics_port": metrics_port}})
     metrics.ready.set(1)
@@ -120,6 +121,7 @@ async def _serve(
     server.should_exit = True
     await serving
     watching.cancel()
+    resting.cancel()
     if audit is not None:
         await audit.close()
     await tiers.close()

@@ -26,7 +26,8 @@ KEY_VARIABLE = "FACET_KEY"
 TIMEOUT_HEADER = "X-Facet-Timeout"
 SHORTEST_TIMEOUT_S = 0.001
 CONNECT_TIMEOUT_S = 10.0
-IDLE_CONNECTION_S = 4.0  # uvicorn closes after 5 s; whoever closes first decides whether a request meets a closed door
+IDLE_CONNECTION_S = 4.0
+"""Less than servers and proxies keep theirs: where they close first, a request may meet a closed door."""
 OVERLOADED_ATTEMPTS = 10
 NOT_READY_ATTEMPTS = 4
 BROKEN_CONNECTION_ATTEMPTS = 2
@@ -34,6 +35,7 @@ FIRST_PAUSE_S = 0.25
 LONGEST_PAUSE_S = 8.0
 JITTER = 0.5
 """Pauses are up to so much longer, by chance, so that clients refused together do not come back together."""
+_NO_STREAM = httpx.ByteStream(b"")
 
 
 class AsyncFacet:
@@ -196,7 +198,7 @@ class AsyncFacet:
     async def _request(self, call: Call[Result], until: float) -> httpx.Response:
         left_s = max(until - asyncio.get_running_loop().time(), SHORTEST_TIMEOUT_S)
         try:
-            return await self._client.request(
+            answer = await self._client.request(
                 call.method,
                 call.path,
                 params=call.query,
@@ -206,6 +208,9 @@ class AsyncFacet:
             )
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             raise NotReady(f"{self._url} cannot be reached ({error}); is a gateway running there?") from error
+        # It refers to the answer, which would keep both pictures until the garbage collector comes by.
+        answer.stream = _NO_STREAM
+        return answer
 
 
 def _pause_s(refused: int, retry_after_s: float) -> float:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
+import time
 
 _MIB = 1024 * 1024
 # From malloc.h; each comes with the value it is set to.
@@ -10,6 +12,10 @@ _M_TRIM_THRESHOLD = (-1, 256 * _MIB)
 _M_MMAP_THRESHOLD = (-3, 32 * _MIB)  # the largest that is accepted
 _M_MMAP_THRESHOLD_FIXED = (-3, 128 * 1024)  # what it begins with; set, it does not rise by itself
 _M_ARENA_MAX = (-8, 1)
+
+REST_S = 5.0
+_BUSY = 0.05
+"""The share of one processor that a process takes at most while it rests: probes and scrapes go on."""
 
 
 def reuse_freed_memory() -> None:
@@ -19,6 +25,24 @@ def reuse_freed_memory() -> None:
     the next one: a sixth of the time that a 12-megapixel picture takes. Elsewhere than on glibc this does nothing.
     """
     _set(_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX)
+
+
+async def return_memory_at_rest() -> None:
+    """Hands what `reuse_freed_memory` keeps to the kernel each time that the process has rested for a while.
+
+    Runs until it is cancelled. Elsewhere than on glibc this does nothing.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is None:
+        return
+    returned = False
+    while True:
+        before_s = time.process_time()
+        await asyncio.sleep(REST_S)
+        rested = time.process_time() - before_s < _BUSY * REST_S
+        if rested and not returned:
+            await asyncio.to_thread(trim, 0)
+        returned = rested
 
 
 def return_freed_memory() -> None:

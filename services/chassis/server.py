@@ -18,7 +18,7 @@ from services.chassis.core_dumps import leave_no_core_dumps
 from services.chassis.errors import FacetError, NotReady, Overloaded
 from services.chassis.health import HealthServicer
 from services.chassis.interceptors import CallInterceptor
-from services.chassis.memory import reuse_freed_memory
+from services.chassis.memory import return_memory_at_rest, reuse_freed_memory
 from services.chassis.metrics import TierMetrics
 from services.chassis.settings import TierSettings
 from services.chassis.tls import Identities, identities_of, server_credentials
@@ -97,14 +97,15 @@ async def _serve(name: str, settings: TierSettings, make_tier: Callable[[TierMet
         await each.start()
     _log.info("listening", extra={"fields": ports})
 
+    resting = asyncio.create_task(return_memory_at_rest())
     loading = asyncio.create_task(_load(tier, health, metrics))
     stopped = asyncio.create_task(stopping.wait())
     await asyncio.wait({loading, stopped}, return_when=asyncio.FIRST_COMPLETED)
     failure = loading.exception() if loading.done() else None
     if failure is None:
         await stopped
-    stopped.cancel()
-    loading.cancel()
+    for task in (stopped, loading, resting):
+        task.cancel()
 
     # The order matters: clients that watch health move away first, only then is the listener closed. Closing at once
     # races with calls that are just arriving, which would end as CANCELLED.

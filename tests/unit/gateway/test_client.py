@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import re
 import ssl
@@ -361,6 +362,22 @@ async def test_an_authority_of_ones_own_is_trusted_and_no_other(tmp_path: Path) 
                 await facet.detect(b"x")
     with pytest.raises(InvalidRequest, match=r"nowhere\.pem"):
         AsyncFacet(script.url, ca=tmp_path / "nowhere.pem")
+
+
+async def test_no_answer_stays_in_memory_after_its_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    def answers() -> int:
+        return sum(isinstance(each, httpx.Response) for each in gc.get_objects())
+
+    gc.collect()
+    async with scripted(BUSY, answer(200)) as script, AsyncFacet(script.url) as facet:
+        monkeypatch.setattr(asynchronous, "FIRST_PAUSE_S", 0.0)
+        before = answers()
+        gc.disable()
+        try:
+            await facet.detect(b"picture")
+            assert answers() == before
+        finally:
+            gc.enable()
 
 
 def test_the_blocking_client_serves_several_threads_and_leaves_none_behind() -> None:
