@@ -48,7 +48,8 @@ async def return_memory_at_rest() -> None:
 def return_freed_memory() -> None:
     """Has the C library hand every block of a file back to the kernel when it is freed. Call it before threads start.
 
-    By default it begins to keep them, and a program that holds thousands of files one after another grows in steps.
+    By default it begins to keep them in holes that the next one may not fit: a program that holds thousands of files
+    one after another grows in steps.
     """
     _set(_M_MMAP_THRESHOLD_FIXED, _M_ARENA_MAX)
 

@@ -1,8 +1,9 @@
 """`python -m tests.hostile.soak`: many pictures of all sizes and formats, and processes that take no more for it.
 
-The same pictures come again in every tenth of the run. The second to fourth tenth, when everything is warm, are
-compared with the last three: medians of samples, as memory comes and goes with the pictures in work. Ends with 1 where
-a process has grown or a picture was not answered. A run of few pictures is still warming up where a long one is judged.
+The same pictures come again in every tenth of the run. After each the processes rest until they have given back what
+they keep for the next picture: what they hold then after the first three tenths is compared with the last three, and
+so are medians of descriptors and threads under load. Ends with 1 where a process has grown or a picture was not
+answered.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import pillow_heif
 from PIL import Image
 from skimage import data
 
+from services.chassis.memory import REST_S
 from tests.support.pictures import encode
 from tests.support.processes import RunningTier, Stack
 from tests.support.usage import Usage, usage_of
@@ -41,6 +43,8 @@ _LARGE_PX = (4000, 3000)
 _SIDES_PX = (48, 64, 96, 128, 160, 200, 256, 320, 480)
 _FORMATS = ("JPEG", "JPEG", "JPEG", "PNG", "WEBP", "BMP", "TIFF", "HEIF")
 _SAMPLE_EVERY_S = 0.25
+_REST_S = 2.5 * REST_S
+"""Within two spans of rest, one of which begins anywhere, memory is given back."""
 _TIMEOUT_S = 120.0
 
 
@@ -53,23 +57,12 @@ class Sent:
     media_type: str
 
 
-class Sampler(threading.Thread):
-    """Looks at the processes again and again, and reads their logs away."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """A tenth of the run, by process."""
 
-    def __init__(self, tiers: Sequence[RunningTier]) -> None:
-        super().__init__(daemon=True)
-        self.window = 0
-        self.ended = threading.Event()
-        self.samples: list[list[list[Usage]]] = [[[] for _ in tiers] for _ in range(WINDOWS)]
-        """By window and process."""
-        self._tiers = tiers
-
-    def run(self) -> None:
-        """Until it is told to end."""
-        while not self.ended.wait(_SAMPLE_EVERY_S):
-            for index, tier in enumerate(self._tiers):
-                self.samples[self.window][index].append(usage_of(tier.process.pid))
-                tier.taken_log()
+    under_load: list[list[Usage]]
+    at_rest: list[Usage]
 
 
 def small_pictures() -> list[bytes]:
@@ -141,14 +134,23 @@ class Clients:
 
 
 @contextmanager
-def sampling(tiers: Sequence[RunningTier]) -> Iterator[Sampler]:
-    """Samples for as long as the context lasts."""
-    sampler = Sampler(tiers)
+def sampled(tiers: Sequence[RunningTier]) -> Iterator[list[list[Usage]]]:
+    """Looks at the processes again and again while the context lasts, and reads their logs away."""
+    samples: list[list[Usage]] = [[] for _ in tiers]
+    ended = threading.Event()
+
+    def sample() -> None:
+        while not ended.wait(_SAMPLE_EVERY_S):
+            for tier, of_process in zip(tiers, samples, strict=True):
+                of_process.append(usage_of(tier.process.pid))
+                tier.taken_log()
+
+    sampler = threading.Thread(target=sample)
     sampler.start()
     try:
-        yield sampler
+        yield samples
     finally:
-        sampler.ended.set()
+        ended.set()
         sampler.join()
 
 
@@ -158,51 +160,45 @@ def soak(pictures: int) -> bool:
     stack = Stack(embedder=True, FACET_EMBEDDER_MODEL="mobilefacenet")
     try:
         clients = Clients(stack.gateway)
+        windows: list[Window] = []
         refused: list[int] = []
         started_s = time.monotonic()
-        with ThreadPoolExecutor(CLIENTS) as pool, sampling(stack.started) as sampler:
-            for window in range(WINDOWS):
-                sampler.window = window
-                refused += [status for status in pool.map(clients.send, requests) if status != 200]
-                resident = " ".join(f"{_median(each).resident_mib:6.1f}" for each in sampler.samples[window])
-                say(f"{(window + 1) * len(requests):6} pictures, {time.monotonic() - started_s:4.0f} s: {resident} MiB")
-        ended = [tier.module for tier in stack.started if tier.process.poll() is not None]
-        grown = _told(stack.started, _together(sampler.samples[1:4]), _together(sampler.samples[-3:]))
+        with ThreadPoolExecutor(CLIENTS) as pool:
+            for number in range(1, WINDOWS + 1):
+                with sampled(stack.started) as under_load:
+                    refused += [status for status in pool.map(clients.send, requests) if status != 200]
+                time.sleep(_REST_S)
+                at_rest = [usage_of(tier.process.pid) for tier in stack.started]
+                windows.append(Window(under_load=under_load, at_rest=at_rest))
+                resident = " ".join(f"{each.resident_mib:6.1f}" for each in at_rest)
+                spent_s = time.monotonic() - started_s
+                say(f"{number * len(requests):6} pictures, {spent_s:4.0f} s: {resident} MiB at rest")
+        grown = _told(stack.started, windows[:3], windows[-3:])
     finally:
         stack.stop()
-    if refused or ended:
-        say(f"FAILED: {len(refused)} not answered with 200, {ended or 'none'} of the processes ended")
-    return not (grown or refused or ended)
+    if refused:
+        say(f"FAILED: {len(refused)} not answered with 200")
+    return not (grown or refused)
 
 
-def _told(tiers: Sequence[RunningTier], warm: list[list[Usage]], last: list[list[Usage]]) -> bool:
+def _told(tiers: Sequence[RunningTier], early: Sequence[Window], late: Sequence[Window]) -> bool:
     """One table; whether something has grown."""
-    say(f"\n{'process':22} {'resident memory, MiB':>30} {'descriptors':>16} {'threads':>12}   (early, late)")
+    say(f"\n{'early, late':20} {'resident at rest, MiB':>25} {'at most, MiB':>14} {'descriptors':>13} {'threads':>9}")
     any_grown = False
-    for tier, before, after in zip(tiers, warm, last, strict=True):
-        was, now = _median(before), _median(after)
-        growth = now.resident_mib / was.resident_mib - 1
-        more = max(now.descriptors - was.descriptors, now.threads - was.threads)
-        grown = growth >= LARGEST_GROWTH or more > SLACK
+    for index, tier in enumerate(tiers):
+        before, after = (median(window.at_rest[index].resident_mib for window in part) for part in (early, late))
+        was, now = ([sample for window in part for sample in window.under_load[index]] for part in (early, late))
+        most = [max(sample.resident_mib for sample in samples) for samples in (was, now)]
+        descriptors = [round(median(sample.descriptors for sample in samples)) for samples in (was, now)]
+        threads = [round(median(sample.threads for sample in samples)) for samples in (was, now)]
+        growth = after / before - 1
+        grown = growth >= LARGEST_GROWTH or max(descriptors[1] - descriptors[0], threads[1] - threads[0]) > SLACK
         any_grown |= grown
         say(
-            f"{tier.module:22} {was.resident_mib:10.1f} {now.resident_mib:10.1f} {growth:+8.2%} "
-            f"{was.descriptors:8} {now.descriptors:7} {was.threads:6} {now.threads:5}   {'GROWN' if grown else ''}"
+            f"{tier.module:20} {before:8.1f} {after:8.1f} {growth:+7.2%} {most[0]:7.0f} {most[1]:6.0f} "
+            f"{descriptors[0]:7} {descriptors[1]:5} {threads[0]:5} {threads[1]:3}   {'GROWN' if grown else ''}"
         )
     return any_grown
-
-
-def _together(windows: Sequence[list[list[Usage]]]) -> list[list[Usage]]:
-    """The samples of some windows, by process."""
-    return [[sample for window in of_process for sample in window] for of_process in zip(*windows, strict=True)]
-
-
-def _median(samples: Sequence[Usage]) -> Usage:
-    return Usage(
-        resident_mib=median(sample.resident_mib for sample in samples),
-        descriptors=round(median(sample.descriptors for sample in samples)),
-        threads=round(median(sample.threads for sample in samples)),
-    )
 
 
 def say(text: str) -> None:

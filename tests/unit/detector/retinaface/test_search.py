@@ -32,8 +32,10 @@ PATCH = (64, 0, 384, 320)
 HIDDEN_SEMI_AXIS = 0.8
 """Of the box's sides: the ellipse that is hidden around a face by default."""
 
+PRECISIONS = list(dict.fromkeys([Precision.FLOAT32, native_precision()]))
 
-@pytest.fixture(scope="module", params=[Precision.FLOAT32, native_precision()], ids=["float32", "native"])
+
+@pytest.fixture(scope="module", params=PRECISIONS, ids=lambda precision: precision.name)
 def model(request: pytest.FixtureRequest, shared_dir: Path) -> Iterator[RetinaFace]:
     weights = shared_dir / "weights" / "mobilenet0.25_Final.pth"
     model = RetinaFace("retinaface-mobilenet025", "retinaface-mobilenet025@2979b33ffafd", weights, request.param)
@@ -84,6 +86,7 @@ def test_one_pass_finds_what_the_reference_finds(shared_dir: Path) -> None:
     model.close()
 
 
+@pytest.mark.parametrize("model", PRECISIONS[:1], indirect=True)  # the other: integration/test_group_photographs.py
 def test_every_labelled_nose_is_hidden_and_no_face_is_found_where_none_is(model: RetinaFace, shared_dir: Path) -> None:
     folder = shared_dir / "images" / "group"
     noses = json.loads((folder / "labels.json").read_text())["nose_points_px"]
