@@ -29,6 +29,9 @@ run: $(VENV)/.run system models ## Set up what is missing and start all tiers an
 models: $(VENV)/.run ## Install the light models (a few MB)
 	@$(BIN)/facet models pull --light
 
+# Several tests run at once: threads of each for its matrices would only wait for the others'.
+test: export OMP_NUM_THREADS = 1
+test: export OPENBLAS_NUM_THREADS = 1
 test: $(VENV)/.dev models system browser kubectl promtool ## Run the whole check
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync check k8s-check
 	@$(BIN)/pytest --quiet --numprocesses=3 --dist=loadfile tests/integration tests/contract tests/unit
