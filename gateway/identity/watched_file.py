@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from services.chassis.errors import InvalidRequest
+from services.chassis.reloaded_files import state_of
 from services.chassis.settings import MIB
 
 MAX_BYTES = MIB
 LOOK_EVERY_S = 1.0
 
 _log = logging.getLogger("facet.identity")
-_State = tuple[int, int, int, int]
 T = TypeVar("T")
 
 
@@ -35,7 +35,7 @@ class WatchedFile(Generic[T]):
         """
         self._path = path
         self._parse = parse
-        self._settled = self._changing = _state_of(path)
+        self._settled = self._changing = state_of(path)
         self.content = self._read()
 
     async def watch(self) -> None:
@@ -46,7 +46,7 @@ class WatchedFile(Generic[T]):
 
     def look(self) -> None:
         """Reads the file again if it has changed, once two looks in a row see the same: it is written by then."""
-        state = _state_of(self._path)
+        state = state_of(self._path)
         if state == self._settled:
             return
         if state != self._changing:
@@ -71,12 +71,3 @@ class WatchedFile(Generic[T]):
         if len(content) > MAX_BYTES:
             raise InvalidRequest(f"{self._path} has more than {MAX_BYTES} bytes")
         return self._parse(content, str(self._path))
-
-
-def _state_of(path: Path) -> _State | None:
-    """What changes with every write and every swap; None where there is no file."""
-    try:
-        state = path.stat()
-    except OSError:
-        return None
-    return state.st_dev, state.st_ino, state.st_mtime_ns, state.st_size

@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 from services.chassis.errors import InvalidRequest
 
 _log = logging.getLogger("facet.files")
-_State = tuple[int, int, int, int]
+FileState = tuple[int, int, int, int]
 T = TypeVar("T")
 
 
@@ -55,11 +55,11 @@ class ReloadedFiles(Generic[T]):
         else:
             _log.info("files reloaded", extra={"fields": {"files": [str(path) for path in self._paths]}})
 
-    def _states(self) -> tuple[_State | None, ...]:
-        return tuple(_state_of(path) for path in self._paths)
+    def _states(self) -> tuple[FileState | None, ...]:
+        return tuple(state_of(path) for path in self._paths)
 
 
-def _state_of(path: Path) -> _State | None:
+def state_of(path: Path) -> FileState | None:
     """What changes with every write and every swap; None where there is no file."""
     try:
         state = path.stat()
