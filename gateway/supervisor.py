@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import json
 import os
 import signal
@@ -26,7 +25,6 @@ RESTART_DELAY_S = 1.0
 POLL_S = 0.1
 LONGEST_LINE_BYTES = 1024 * 1024  # the frames of a deep recursion take more than the 64 KiB that asyncio allows
 LEFT_OUT_OF_THE_LOG = ("time", "level", "tier", "event", "request_id")
-_PR_SET_PDEATHSIG = 1
 
 Say = Callable[[str, str, str], None]
 """Takes the tier's name, the level and the text of one line."""
@@ -176,6 +174,8 @@ class Supervisor:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
+                "gateway.part",  # no part outlives a supervisor that was killed
+                str(os.getpid()),
                 part.module,
                 env=self._environment(part),
                 stdin=asyncio.subprocess.DEVNULL,
@@ -183,7 +183,6 @@ class Supervisor:
                 stderr=asyncio.subprocess.STDOUT,
                 limit=LONGEST_LINE_BYTES,
                 start_new_session=True,  # Ctrl-C reaches the supervisor alone, which stops the parts in order
-                preexec_fn=_die_with_parent(os.getpid()),
             )
             self._processes[part.name] = process
             if self._stopping.is_set():  # while it was being started, and so too late for `_stop` to see it
@@ -241,15 +240,3 @@ async def _ended(process: asyncio.subprocess.Process) -> None:
     except TimeoutError:
         process.kill()
         await process.wait()
-
-
-def _die_with_parent(parent: int) -> Callable[[], None]:
-    """Run in the child before it starts: no part outlives a supervisor that was killed."""
-    libc = ctypes.CDLL(None)
-
-    def prepare() -> None:
-        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:  # the supervisor died in between
-            os._exit(1)
-
-    return prepare
