@@ -9,17 +9,21 @@ import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
+import pytest_asyncio
 import skimage
 from numpy.typing import NDArray
 from PIL import Image
 from playwright.async_api import Browser, FilePayload, Locator, Page, async_playwright, expect
 
 CHROMIUM_ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update")
+in_one_loop = partial(pytest_asyncio.fixture, loop_scope="module")
+"""For fixtures of tests that share a browser, which belongs to one event loop."""
 TREATED_WITHIN_MS = 30_000  # on a busy machine; a picture takes well under a second on an idle one
 
 PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}
@@ -143,9 +147,9 @@ class FacetPage:
 OpenPage = Callable[..., Awaitable[FacetPage]]
 
 
-@pytest.fixture
+@in_one_loop(scope="module")
 async def browser() -> AsyncIterator[Browser]:
-    """Debian's Chromium."""
+    """Debian's Chromium, one for all tests of a file; each has contexts of its own, which share nothing."""
     chromium = shutil.which("chromium")
     if chromium is None:
         pytest.fail("the page is tested in a real browser: apt-get install chromium fonts-dejavu-core")
@@ -181,20 +185,22 @@ async def strict_pages(browser: Browser, gateway_url: str) -> AsyncIterator[Open
         return opened[-1]
 
     yield open_one
+    for facet in opened:
+        await facet.page.context.close()
     expected = [part for facet in opened for part in facet.expected_errors]
     unexpected = [text for text in complaints if not any(part in text for part in expected)]
     assert unexpected == []
     assert foreign == []
 
 
-@pytest.fixture
+@in_one_loop()
 async def open_page(browser: Browser, gateway_url: str) -> AsyncIterator[OpenPage]:
     """Opens the page of the stack that most tests share: no embedder runs there."""
     async with strict_pages(browser, gateway_url) as open_one:
         yield open_one
 
 
-@pytest.fixture
+@in_one_loop()
 async def facet(open_page: OpenPage) -> FacetPage:
     """The page in English, on a desk."""
     return await open_page()

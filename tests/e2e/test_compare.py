@@ -21,11 +21,14 @@ from tests.e2e.conftest import (
     drop,
     empty_wall,
     encoded,
+    in_one_loop,
     portrait,
     strict_pages,
     text_file,
 )
 from tests.support.pictures import huge_header, turned
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 FACE_CENTER = (222, 118)  # of `portrait`, pixels
 
@@ -92,20 +95,20 @@ async def outlined_center(where: Locator, width_px: int) -> tuple[float, float]:
     return (left + face["width"] / 2) * scale, (top + face["height"] / 2) * scale
 
 
-@pytest.fixture
+@in_one_loop()
 async def view(open_page: OpenPage) -> FacetPage:
     """The view where no embedder runs: faces are found, but not compared."""
     return await open_page("compare")
 
 
-@pytest.fixture
+@in_one_loop()
 async def open_comparing(browser: Browser, compare_gateway_url: str) -> AsyncIterator[OpenPage]:
     """Opens the page of a stack with an embedder."""
     async with strict_pages(browser, compare_gateway_url) as open_one:
         yield open_one
 
 
-@pytest.fixture
+@in_one_loop()
 async def comparing(open_comparing: OpenPage) -> FacetPage:
     """The view where an embedder runs."""
     return await open_comparing("compare")

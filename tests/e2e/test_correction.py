@@ -6,6 +6,7 @@ import json
 import re
 
 import numpy as np
+import pytest
 import skimage
 from PIL import Image
 from playwright.async_api import FilePayload, Locator, Page, expect
@@ -22,6 +23,8 @@ from tests.e2e.conftest import (
     tab_to,
 )
 from tests.support.pictures import encode, shown, turned
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 LEFT_FACE = np.s_[80:160, 190:255]  # of `pair`
 RIGHT_FACE = np.s_[80:160, 769:834]

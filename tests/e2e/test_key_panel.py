@@ -9,8 +9,10 @@ from playwright.async_api import Browser, Locator, expect
 
 from gateway.identity.caller import Scope
 from gateway.identity.keys import KeyEntry, NewKey, digest_of, make_key
-from tests.e2e.conftest import PHONE, FacetPage, OpenPage, portrait, strict_pages
+from tests.e2e.conftest import PHONE, FacetPage, OpenPage, in_one_loop, portrait, strict_pages
 from tests.support.processes import RunningTier, Stack, start
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 REFUSED = "This key is not accepted"
 KEYS = {"allowed": make_key(), "narrow": make_key()}
@@ -33,7 +35,7 @@ def entry(name: str, key: NewKey, *scopes: Scope) -> KeyEntry:
     return KeyEntry(name=name, id=key.id, sha256=digest_of(key.text).hex(), scopes=list(scopes))
 
 
-@pytest.fixture
+@in_one_loop()
 async def open_guarded(browser: Browser, guarded_gateway: RunningTier) -> AsyncIterator[OpenPage]:
     async with strict_pages(browser, guarded_gateway.url) as open_one:
         yield open_one

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.async_api import expect
 
 from tests.e2e.conftest import FacetPage, portrait
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 async def test_page_says_what_blazeface_alone_misses(facet: FacetPage) -> None:

@@ -6,6 +6,7 @@ import io
 import zipfile
 
 import numpy as np
+import pytest
 from PIL import Image
 from playwright.async_api import expect
 
@@ -22,6 +23,8 @@ from tests.e2e.conftest import (
     tab_to,
     text_file,
 )
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 FACE = np.s_[80:160, 190:255]  # within the face of `portrait`
 BACKGROUND = np.s_[400:500, 0:100]

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from playwright.async_api import Page, Route, expect
 
 from tests.e2e.conftest import TREATED_WITHIN_MS, FacetPage, OpenPage, portrait
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 NOT_TESTED = "Whether they are recognised was not tested: no embedder serves."
 
