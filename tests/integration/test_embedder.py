@@ -42,7 +42,7 @@ def request(faces: FaceBatch) -> pb.EmbedFacesRequest:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("name", ["curricular_ir101", MOBILEFACENET])  # all of them: tests/unit/embedder/test_engine.py
+@pytest.mark.parametrize("name", ["curricular_ir50", MOBILEFACENET])  # all of them: tests/unit/embedder/test_engine.py
 def test_embedder_answers_the_golden_vectors_with_and_without_the_flip_test(name: str, shared_dir: Path) -> None:
     with golden_vectors(name, shared_dir) as golden:
         for flip_test, expected in ((False, golden.embedding), (True, golden.flipped)):

@@ -17,7 +17,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from facet.v1 import detector_pb2
 from services.chassis.settings import ModelSettings
 from tests.support.clients import ANONYMIZER, DETECTOR, detect_request, health_at, plain_detector_at, reason_of
-from tests.support.processes import RunningTier, Stack, start
+from tests.support.processes import QUICK_MODEL, RunningTier, Stack, start
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -135,7 +135,7 @@ async def test_damaged_weights_are_never_served(
 
 @pytest.mark.parametrize(("tier", "service"), [("detector", DETECTOR), ("anonymizer", ANONYMIZER)])
 async def test_watchers_learn_of_the_end_before_it_comes_and_do_not_hold_it_up(tier: str, service: str) -> None:
-    running = start(tier, FACET_DRAIN_S="0.3", FACET_GRACE_S="30")
+    running = start(tier, **QUICK_MODEL, FACET_DRAIN_S="0.3", FACET_GRACE_S="30")
     running.wait_ready()
     async with watch(running, service) as ready, watch(running, "") as alive:
         assert await ready.next_status() == SERVING

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
-from tests.support.processes import RunningTier, Stack, start, suspended
+from tests.support.processes import QUICK_MODEL, RunningTier, Stack, start, suspended
 from tests.support.waiting import eventually
 
 DEADLINE_S = 2.0
@@ -19,7 +19,7 @@ DEADLINE_S = 2.0
 @pytest.fixture(scope="module")
 def own_stack() -> Iterator[Stack]:
     """A stack whose tiers may be hurt; each test leaves it whole."""
-    running = Stack(FACET_GATEWAY_DEADLINE_S=str(DEADLINE_S))
+    running = Stack(embedder=False, **QUICK_MODEL, FACET_GATEWAY_DEADLINE_S=str(DEADLINE_S))
     yield running
     running.stop()
 

@@ -21,7 +21,7 @@ from tests.support.clients import (
     detector_at,
 )
 from tests.support.load import Load
-from tests.support.processes import RunningTier, Stack, start
+from tests.support.processes import QUICK_MODEL, RunningTier, Stack, start
 
 CALLERS = 6
 GRACE_S = 15.0
@@ -31,7 +31,7 @@ STOP_LIMIT_S = 10.0
 
 @pytest.fixture
 def detector() -> Iterator[RunningTier]:
-    running = start("detector", FACET_DRAIN_S="0.5", FACET_GRACE_S=str(GRACE_S))
+    running = start("detector", **QUICK_MODEL, FACET_DRAIN_S="0.5", FACET_GRACE_S=str(GRACE_S))
     running.wait_ready()
     yield running
     running.stop()
@@ -198,7 +198,7 @@ async def test_nobody_notices_when_one_of_two_replicas_is_killed(
 
 @pytest.mark.parametrize("tier", ["detector", "anonymizer", "gateway"])
 def test_sigint_ends_a_tier_like_sigterm(tier: str) -> None:
-    running = start(tier, FACET_DRAIN_S="0")
+    running = start(tier, **QUICK_MODEL, FACET_DRAIN_S="0")
     running.signal(signal.SIGINT)
     assert running.wait(STOP_LIMIT_S) == 0
     events = [line["event"] for line in running.log if line.get("event") in ("draining", "stopped")]

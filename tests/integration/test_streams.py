@@ -23,7 +23,7 @@ from tests.support.clients import (
     metrics_of,
 )
 from tests.support.pictures import encode
-from tests.support.processes import RunningTier, Stack, start
+from tests.support.processes import QUICK_MODEL, RunningTier, Stack, start
 from tests.support.waiting import eventually
 
 ITEMS = 200
@@ -102,7 +102,7 @@ async def test_client_that_waits_for_each_answer_gets_it_before_it_sends_the_nex
 @pytest.fixture
 def narrow_detector() -> Iterator[RunningTier]:
     """One worker and two places in the queue."""
-    detector = start("detector", FACET_DETECTOR_WORKERS="1", FACET_DETECTOR_QUEUE_SIZE="2")
+    detector = start("detector", **QUICK_MODEL, FACET_DETECTOR_WORKERS="1", FACET_DETECTOR_QUEUE_SIZE="2")
     detector.wait_ready()
     yield detector
     detector.stop()

@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from gateway import supervisor
-from tests.support.processes import REPOSITORY
+from tests.support.processes import QUICK_MODEL, REPOSITORY
 from tests.support.waiting import eventually
 
 FACET = Path(sys.executable).parent / "facet"
@@ -33,7 +33,7 @@ class Up:
         self.lines: list[str] = []
         self.process = subprocess.Popen(
             [FACET, "up"],
-            env={**os.environ, **ANY_PORTS, "FACET_DRAIN_S": "0.2", **settings},
+            env={**os.environ, **ANY_PORTS, **QUICK_MODEL, "FACET_DRAIN_S": "0.2", **settings},
             cwd=REPOSITORY,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

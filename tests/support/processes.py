@@ -18,6 +18,9 @@ START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 40.0
 REPOSITORY = Path(__file__).parents[2]
 
+QUICK_MODEL = {"FACET_DETECTOR_MODEL": "blazeface-full"}
+"""For tests that start many detectors and do not mind which model they serve: it loads in a fraction of a second."""
+
 LogLine = dict[str, Any]
 
 

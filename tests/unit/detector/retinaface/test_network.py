@@ -47,6 +47,11 @@ def checkpoint(state: dict[str, torch.Tensor], tmp_path_factory: pytest.TempPath
     return path
 
 
+@pytest.fixture(scope="module")
+def engine(checkpoint: Path) -> Engine:
+    return Engine(load_network(checkpoint), Precision.FLOAT32)
+
+
 @pytest.mark.parametrize("picture", ["a", "b"])
 def test_network_answers_what_the_reference_answers(
     checkpoint: Path, backbone: str, picture: str, shared_dir: Path
@@ -61,10 +66,9 @@ def test_network_answers_what_the_reference_answers(
 
 @pytest.mark.parametrize("picture", ["a", "b"])
 def test_engine_answers_what_the_reference_answers(
-    checkpoint: Path, backbone: str, picture: str, shared_dir: Path
+    engine: Engine, backbone: str, picture: str, shared_dir: Path
 ) -> None:
     golden = np.load(shared_dir / "golden" / f"retinaface_{backbone}_seed1.npz")
-    engine = Engine(load_network(checkpoint), Precision.FLOAT32)
     boxes, logits, landmarks = engine(golden[f"{picture}_bgr_u8"][..., ::-1])
     scores = torch.from_numpy(logits).softmax(-1)
     for output, part in ((boxes, "loc"), (scores, "conf"), (landmarks, "landms")):
@@ -81,13 +85,15 @@ def test_engine_leaves_the_network_as_it_was(checkpoint: Path) -> None:
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (7, 300), (97, 131), (640, 480)])
-def test_engine_answers_what_the_network_answers_at_any_size(checkpoint: Path, height: int, width: int) -> None:
+def test_engine_answers_what_the_network_answers_at_any_size(
+    checkpoint: Path, engine: Engine, height: int, width: int
+) -> None:
     network = load_network(checkpoint)
     picture = np.random.default_rng(height).integers(0, 256, (height, width, 3), dtype=np.uint8)
     pixels = torch.from_numpy(picture[..., ::-1] - MEAN_BGR).permute(2, 0, 1)[None]
     with torch.inference_mode():
         expected = network(pixels)
-    for answer, output in zip(Engine(network, Precision.FLOAT32)(picture), expected, strict=True):
+    for answer, output in zip(engine(picture), expected, strict=True):
         np.testing.assert_allclose(answer, output[0], atol=TOLERANCE)
 
 
