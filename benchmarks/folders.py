@@ -1,7 +1,8 @@
 """A folder through `facet anonymize` beside the same pictures sent straight to the gateway: what files cost.
 
 Run with `make bench-folders`. Both take turns on copies of one 12-megapixel JPEG, with the same number of pictures
-under way; the command's memory is read all along, which tells whether it grows.
+under way; a run of the command is compared with the turns before and after it. The command's memory is read all along,
+which tells whether it grows.
 """
 
 from __future__ import annotations
@@ -77,16 +78,22 @@ def main() -> None:
             (folder / f"{index:04}.jpg").write_bytes(content)
         work = over_rest(content, stack, client)
         load(work, clients=2, pictures=4, into=Measured())
+        load(work, clients=clients, pictures=arguments.pictures, into=straight)
         for index in range(arguments.rounds):
-            load(work, clients=clients, pictures=arguments.pictures, into=straight)
             command.append(through_command(folder, Path(place) / f"out-{index}", stack.gateway.url))
+            load(work, clients=clients, pictures=arguments.pictures, into=straight)
     stack.stop()
 
-    rest, files = statistics.median(straight.pictures_per_second), statistics.median(rate for rate, _ in command)
-    console = Console()
+    rest = straight.pictures_per_second
+    shares = [rate / statistics.mean(rest[at : at + 2]) for at, (rate, _) in enumerate(command)]
+    console = Console(width=100)
     console.print(f"{arguments.pictures} JPEGs of {len(content) / 1e6:.1f} MB, {clients} under way")
-    console.print(f"straight to the gateway   {rest:.2f} pictures/s")
-    console.print(f"facet anonymize FOLDER    {files:.2f} pictures/s, {100 * files / rest:.0f} %")
+    console.print(f"straight to the gateway   {statistics.median(rest):.2f} pictures/s")
+    files = statistics.median(rate for rate, _ in command)
+    told = ", ".join(f"{share:.0%}" for share in shares)
+    console.print(
+        f"facet anonymize FOLDER    {files:.2f} pictures/s: {statistics.median(shares):.0%} (each time: {told})"
+    )
     for _, memory in command:
         quarters = [memory[at * len(memory) // 4 : (at + 1) * len(memory) // 4] for at in range(4)]
         told = ", ".join(f"{statistics.median(quarter):.0f} ({max(quarter):.0f})" for quarter in quarters)

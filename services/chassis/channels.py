@@ -16,11 +16,14 @@ from services.chassis.tls import Identity, channel_credentials
 # (the default is 30 s). A new replica is used, and a removed one left, within about that age.
 _MIN_RESOLUTION_INTERVAL_S = 1.0
 # Replicas that hang without closing their connections: a ping goes out after 3 s of silence and must be answered within
-# 2 s, so that after 5 s the calls waiting there are sent to another replica. (It is the ping's own timeout that counts;
-# `grpc.keepalive_timeout_ms` changes nothing.) Servers hang up on clients that ping more often than they allow, which
-# is every 5 minutes by default.
+# 2 s, so that after 5 s the calls waiting there are sent to another replica. Servers hang up on clients that ping more
+# often than they allow, which is every 5 minutes by default.
 _PING_AFTER_SILENCE_S = 3.0
 _PING_TIMEOUT_S = 2.0
+# Replicas whose packets are lost: a ping that waits behind the rest of a picture never times out, but the kernel gives
+# up a connection on which nothing was acknowledged for so long. `grpc.keepalive_timeout_ms` sets that
+# (TCP_USER_TIMEOUT; 20 s by default) and, beside a ping's own timeout, nothing else.
+_UNACKNOWLEDGED_S = 5.0
 _MIN_PING_INTERVAL_S = 1.0
 # Replicas that start anew at the same address: tried again within seconds, not minutes.
 _FIRST_RECONNECT_S = 0.2
@@ -64,6 +67,7 @@ def client_options(service: str, settings: SharedSettings) -> list[tuple[str, st
         ("grpc.dns_min_time_between_resolutions_ms", _ms(_MIN_RESOLUTION_INTERVAL_S)),
         ("grpc.keepalive_time_ms", _ms(_PING_AFTER_SILENCE_S)),
         ("grpc.http2.ping_timeout_ms", _ms(_PING_TIMEOUT_S)),
+        ("grpc.keepalive_timeout_ms", _ms(_UNACKNOWLEDGED_S)),
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.max_pings_without_data", 0),
         ("grpc.initial_reconnect_backoff_ms", _ms(_FIRST_RECONNECT_S)),

@@ -18,7 +18,9 @@ from tests.scaling.fleet import TIERS, Fleet
 from tests.support.processes import RunningTier
 
 NOTICED_S = 5.0
-CUT_OFF_S = 12.0
+LONGEST_S = 9.0
+"""Of one request: until it is noticed, and what a busy machine takes to do the work again elsewhere."""
+CUT_OFF_S = 14.0
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.usefixtures("as_root")]
 
@@ -56,3 +58,4 @@ async def test_node_that_is_cut_off_costs_nothing_once_it_is_noticed(
     tell("node with a replica of every tier cut off", callers, since_s=cut_off_s, back_s=back_s)
     assert callers.dishonest() == []
     assert callers.refused(after_s=cut_off_s + NOTICED_S) == []
+    assert callers.longest_s() < LONGEST_S
