@@ -25,7 +25,6 @@ from gateway.client import AsyncFacet
 from gateway.commands.batch import INTERRUPTED, SOME_FAILED, TERMINATED
 from gateway.commands.local import running
 from gateway.commands.output import say_error, stderr
-from services.chassis.memory import return_freed_memory
 from services.chassis.settings import SharedSettings, load_settings
 
 PROBLEMS_TOLD = 10
@@ -93,7 +92,6 @@ def carry_out(
     """
     if not sources:
         return
-    return_freed_memory()  # pictures come and go by the thousand
     in_flight = how.jobs or default_in_flight()
     terminated = False
 

@@ -10,7 +10,6 @@ _MIB = 1024 * 1024
 # From malloc.h; each comes with the value it is set to.
 _M_TRIM_THRESHOLD = (-1, 256 * _MIB)
 _M_MMAP_THRESHOLD = (-3, 32 * _MIB)  # the largest that is accepted
-_M_MMAP_THRESHOLD_FIXED = (-3, 128 * 1024)  # what it begins with; set, it does not rise by itself
 _M_ARENA_MAX = (-8, 1)
 
 REST_S = 5.0
@@ -24,7 +23,10 @@ def reuse_freed_memory() -> None:
     By default it hands every block of a decoded picture back to the kernel, which must then clear each of its pages for
     the next one: a sixth of the time that a 12-megapixel picture takes. Elsewhere than on glibc this does nothing.
     """
-    _set(_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX)
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        for parameter, value in (_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX):
+            mallopt(parameter, value)
 
 
 async def return_memory_at_rest() -> None:
@@ -43,19 +45,3 @@ async def return_memory_at_rest() -> None:
         if rested and not returned:
             await asyncio.to_thread(trim, 0)
         returned = rested
-
-
-def return_freed_memory() -> None:
-    """Has the C library hand every block of a file back to the kernel when it is freed. Call it before threads start.
-
-    By default it begins to keep them in holes that the next one may not fit: a program that holds thousands of files
-    one after another grows in steps.
-    """
-    _set(_M_MMAP_THRESHOLD_FIXED, _M_ARENA_MAX)
-
-
-def _set(*parameters: tuple[int, int]) -> None:
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        for parameter, value in parameters:
-            mallopt(parameter, value)
