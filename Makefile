@@ -30,13 +30,15 @@ run: $(VENV)/.run system models ## Set up what is missing and start all tiers an
 models: $(VENV)/.run ## Install the light models (a few MB)
 	@$(BIN)/facet models pull --light
 
+# So that no process is left with a long one when the others have ended.
+LONGEST_FIRST := $(addprefix tests/,e2e integration unit/embedder unit/detector unit/anonymizer unit contract)
+
 # Several tests run at once: threads of each for its matrices would only wait for the others'.
 test: export OMP_NUM_THREADS = 1
 test: export OPENBLAS_NUM_THREADS = 1
 test: $(VENV)/.dev models system browser kubectl promtool ## Run the whole check
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync check k8s-check
-	@$(BIN)/pytest --quiet --numprocesses=3 --dist=loadfile tests/integration tests/contract tests/unit
-	@$(BIN)/pytest --quiet --numprocesses=2 --dist=loadfile tests/e2e
+	@$(BIN)/pytest --quiet --numprocesses=4 --dist=loadfile --no-loadscope-reorder $(LONGEST_FIRST)
 	@$(BIN)/pytest --quiet tests/load
 
 check: format lint types imports ## Check format, lint, types and import rules

@@ -20,7 +20,6 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from pathlib import Path
 from tempfile import TemporaryFile
 from typing import BinaryIO
 
@@ -31,6 +30,7 @@ from rich.table import Table
 from skimage import data
 
 from tests.support.processes import Stack
+from tests.support.usage import memory_mib
 
 CLIENTS = (1, 8, 32, 128)
 CAPACITY_CLIENTS = 32
@@ -118,11 +118,6 @@ def _answer(connection: socket.socket, request: BinaryIO) -> int:
     return int(status_line.split()[1])
 
 
-def _peak_mib(pid: int) -> float:
-    [peak] = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM")]
-    return int(peak.split()[1]) / 1024
-
-
 def main() -> None:
     """Measures and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
@@ -163,7 +158,7 @@ def main() -> None:
                 before, capacity = capacity, came_of(CAPACITY_CLIENTS, None).goodput
                 one.of_capacity = one.goodput / statistics.mean((before, capacity))
         parts = {"detector": stack.detector, "anonymizer": stack.anonymizer, "gateway": stack.gateway}
-        peaks = {name: _peak_mib(part.process.pid) for name, part in parts.items()}
+        peaks = {name: memory_mib(part.process.pid, "VmHWM") for name, part in parts.items()}
     for (rate, clients), runs in came.items():
         answered_s = [after_s for one in runs for after_s in one.answered_after_s]
         refused_s = [after_s for one in runs for after_s in one.refused_after_s]

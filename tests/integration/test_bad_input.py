@@ -10,7 +10,6 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import grpc
 import httpx
@@ -32,7 +31,8 @@ from tests.support.pictures import (
     with_png_chunks,
     with_repeated_scan,
 )
-from tests.support.processes import RunningTier, Stack, start
+from tests.support.processes import QUICK_MODEL, RunningTier, Stack, start
+from tests.support.usage import count_peak_from_here, memory_mib
 from tests.support.ways import REFUSING, Refusal, Ways, refusal_of_call, refusal_of_response, region
 
 MIB = 1024 * 1024
@@ -49,7 +49,7 @@ def ways(stack: Stack) -> Iterator[Ways]:
 @pytest.fixture(scope="module")
 def narrow() -> Iterator[Stack]:
     """A stack that accepts little."""
-    running = Stack(FACET_MAX_IMAGE_BYTES="200000", FACET_MAX_PIXELS="1000000")
+    running = Stack(embedder=False, **QUICK_MODEL, FACET_MAX_IMAGE_BYTES="200000", FACET_MAX_PIXELS="1000000")
     yield running
     running.stop()
 
@@ -75,12 +75,6 @@ def wait_until(condition: Callable[[], bool], *, timeout_s: float = 10.0) -> Non
     while not condition():
         assert time.monotonic() < until, "it never came true"
         time.sleep(0.02)
-
-
-def memory_mib(tier: RunningTier, measure: str = "VmRSS") -> float:
-    """The memory that a tier's process holds (VmRSS) or held at most (VmHWM)."""
-    status = Path(f"/proc/{tier.process.pid}/status").read_text()
-    return int(status.split(f"{measure}:")[1].split()[0]) / 1024
 
 
 # Content that is no picture, or none that can be treated
@@ -173,12 +167,12 @@ def test_memory_stays_flat_under_headers_that_promise_gigabytes(stack: Stack, wa
     tiers = (stack.detector, stack.anonymizer, stack.gateway)
     for file_format in FORMATS:
         ways.refusal("REST anonymize", huge_header(file_format))
-    before = [memory_mib(tier) for tier in tiers]
+    before = [memory_mib(tier.process.pid) for tier in tiers]
     for _ in range(2):
         for file_format in FORMATS:
             for way in REFUSING:
                 ways.refusal(way, huge_header(file_format))
-    grown = [memory_mib(tier) - was for tier, was in zip(tiers, before, strict=True)]
+    grown = [memory_mib(tier.process.pid) - was for tier, was in zip(tiers, before, strict=True)]
     assert max(grown) < 20, grown
 
 
@@ -477,10 +471,10 @@ def test_many_regions_of_the_whole_picture_take_no_more_memory_than_one(stack: S
     content = encode(Image.new("L", (4000, 4000)), "PNG")
     whole = (0.0, 0.0, 4000.0, 4000.0)
     assert ways.hide(content, whole).hidden_regions == 1
-    before_mib = memory_mib(stack.anonymizer, "VmRSS")
-    Path(f"/proc/{stack.anonymizer.process.pid}/clear_refs").write_text("5")  # the peak counts from here
+    before_mib = memory_mib(stack.anonymizer.process.pid)
+    count_peak_from_here(stack.anonymizer.process.pid)
     assert ways.hide(content, *[whole] * 16).hidden_regions == 16
-    assert memory_mib(stack.anonymizer, "VmHWM") - before_mib < 150
+    assert memory_mib(stack.anonymizer.process.pid, "VmHWM") - before_mib < 150
 
 
 # Paths and methods

@@ -22,7 +22,7 @@ from services.embedder.batcher import Batcher
 from services.embedder.embeddings import FACE_SHAPE, Embeddings, FaceBatch
 from services.embedder.metrics import BatchMetrics
 from tests.support.collector import Collector, Received, running_collector
-from tests.support.processes import REPOSITORY, Stack, start
+from tests.support.processes import QUICK_MODEL, REPOSITORY, Stack, start
 from tests.support.waiting import eventually
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -40,7 +40,7 @@ def collector() -> Iterator[Collector]:
 @pytest.fixture(scope="module")
 def traced(collector: Collector) -> Iterator[Stack]:
     """A stack that sends its traces to the collector."""
-    running = Stack(embedder=False, **collector.settings)
+    running = Stack(embedder=False, **QUICK_MODEL, **collector.settings)
     yield running
     running.stop()
 

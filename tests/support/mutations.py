@@ -9,6 +9,7 @@ from __future__ import annotations
 import faulthandler
 import json
 import logging
+import os
 import random
 import struct
 import sys
@@ -16,7 +17,6 @@ import warnings
 import zlib
 from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pillow_heif
@@ -41,6 +41,7 @@ from tests.support.pictures import (
     png_chunks,
     with_metadata,
 )
+from tests.support.usage import memory_mib
 
 DEADLINE_S = 5.0
 LIMITS = PictureLimits(max_bytes=1_000_000, max_pixels=250_000)
@@ -142,11 +143,6 @@ def _packed(content: bytes) -> bytes:
     return PNG_SIGNATURE + b"".join(png_chunk(kind, part) if kind else part for kind, part in parts)
 
 
-def resident_mib() -> float:
-    """The memory that this process holds."""
-    return int(Path("/proc/self/status").read_text().split("VmRSS:")[1].split()[0]) / 1024
-
-
 def anonymized(content: bytes) -> bool:
     """Whether a picture came of it, which then is sound; otherwise a FacetError did."""
     try:
@@ -165,14 +161,14 @@ def main(first: int, count: int) -> None:
     pictures, before_mib = 0, 0.0
     for number in range(first, first + count):
         if number == first + count // 2:
-            before_mib = resident_mib()
+            before_mib = memory_mib(os.getpid())
         kind, content = mutated(number)
         sys.stdout.write(f"{number} {kind}\n")
         sys.stdout.flush()
         faulthandler.dump_traceback_later(DEADLINE_S, exit=True)
         pictures += anonymized(content)
         faulthandler.cancel_dump_traceback_later()
-    sys.stdout.write(json.dumps({"pictures": pictures, "grown_mib": resident_mib() - before_mib}) + "\n")
+    sys.stdout.write(json.dumps({"pictures": pictures, "grown_mib": memory_mib(os.getpid()) - before_mib}) + "\n")
 
 
 if __name__ == "__main__":

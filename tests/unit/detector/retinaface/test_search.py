@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import resource
+import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,7 +15,7 @@ from skimage import data
 
 from services.chassis.geometry import LandmarkType, RgbImage
 from services.chassis.picture import open_picture
-from services.chassis.settings import PictureLimits
+from services.chassis.settings import MIB, PictureLimits
 from services.detector.faces import Face
 from services.detector.retinaface.decoding import overlap
 from services.detector.retinaface.detector import RetinaFace
@@ -23,6 +23,7 @@ from services.detector.retinaface.engine import Precision, native_precision
 from services.detector.retinaface.plan import LARGE_MAX_SCALE, Effort
 from services.detector.retinaface.search import MIN_CONFIDENCE, RetinaFaceSearch, search_pixels
 from services.detector.search import Recall
+from tests.support.usage import count_peak_from_here, memory_mib
 
 LIMITS = PictureLimits(max_bytes=64_000_000, max_pixels=100_000_000)
 BALANCED = Effort(max_scale=LARGE_MAX_SCALE, max_pixels=80_000_000)
@@ -178,9 +179,9 @@ def test_a_picture_of_any_shape_can_be_searched(model: RetinaFace, width: int, h
 
 
 def test_memory_does_not_grow_with_the_picture(model: RetinaFace) -> None:
-    search_pixels(model, grey(7344, 4896), BALANCED, min_confidence=0.3)
-    before_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    search_pixels(model, grey(12_000, 8000), BALANCED, min_confidence=0.3)
-    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kib
-    pixels_kib = 12_000 * 8000 * 3 // 1024
-    assert grown < 2 * pixels_kib  # the picture itself and its halved copies, nothing else
+    search_pixels(model, grey(3000, 2000), BALANCED, min_confidence=0.3)
+    picture = grey(9000, 6000)
+    before_mib = memory_mib(os.getpid())
+    count_peak_from_here(os.getpid())
+    search_pixels(model, picture, BALANCED, min_confidence=0.3)
+    assert memory_mib(os.getpid(), "VmHWM") - before_mib < 2 * picture.nbytes / MIB  # its halved copies, and some tiles
