@@ -16,6 +16,13 @@ from tests.images.manifests import TIERS
 from tests.images.podman import USER, inspected, podman, run_once
 
 LARGEST_MB = {"anonymizer": 250, "gateway": 250, "detector": 500}
+UNCOMPILED = """
+import importlib, os, sys
+
+importlib.import_module(sys.argv[1])
+files = [getattr(getattr(module, "__spec__", None), "cached", None) for module in sys.modules.values()]
+print([file for file in files if file and not os.path.exists(file)])
+"""
 
 
 @contextmanager
@@ -72,6 +79,13 @@ def test_nothing_of_the_building_host_is_left(tier: str) -> None:
 def test_default_detector_brings_no_torch() -> None:
     with files_of(image_of("detector")) as root:
         assert not list(root.glob("opt/facet/lib/python3*/site-packages/torch"))
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_what_a_start_imports_is_compiled(tier: str) -> None:
+    entry = "gateway.__main__" if tier == "gateway" else f"services.{tier}.__main__"
+
+    assert run_once(image_of(tier), "python", "-c", UNCOMPILED, entry, environment={}, volumes=[]) == "[]\n"
 
 
 @pytest.mark.parametrize("tier", ["detector", "embedder"])
