@@ -6,8 +6,11 @@ A body has to come at a pace, so that slow senders do not hold the places of oth
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
+from contextvars import Context
 from dataclasses import dataclass
+from typing import ClassVar
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -17,6 +20,10 @@ from services.chassis.errors import Overloaded, TooSlow
 from services.chassis.metrics import TierMetrics
 
 GUARDED_PREFIX = "/v1/"
+REFUSED = "refused"
+"""In a request's state: it was not let in."""
+
+_log = logging.getLogger("facet.admission")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +46,12 @@ class Pace:
 
 
 class Admission:
-    """The layer of the application that every picture passes first."""
+    """The layer of the application that every picture passes first.
+
+    The log tells once a second how many were refused, not of each: a flood fills no disk and takes less from others.
+    """
+
+    telling_s: ClassVar[float] = 1.0
 
     def __init__(self, app: ASGIApp, most: Admitted, pace: Pace, metrics: TierMetrics) -> None:
         self._app = app
@@ -48,6 +60,7 @@ class Admission:
         self._metrics = metrics
         self._requests = 0
         self._bytes = 0
+        self._untold_refusals = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handles one request."""
@@ -58,7 +71,7 @@ class Admission:
         announced_bytes = min(int(length), self._most.largest_bytes) if length.isdecimal() else self._most.largest_bytes
         full = self._requests >= self._most.requests or self._bytes + announced_bytes > self._most.upload_bytes
         if self._requests and full:
-            self._metrics.refusals.inc()
+            self._count_refusal(scope)
             refusal = problems.of_error(Overloaded("the gateway holds as much as it may; try again shortly"))
             await refusal(scope, receive, send)
             return
@@ -70,6 +83,18 @@ class Admission:
         finally:
             self._requests -= 1
             self._bytes -= announced_bytes
+
+    def _count_refusal(self, scope: Scope) -> None:
+        scope["state"][REFUSED] = True
+        self._metrics.refusals.inc()
+        if not self._untold_refusals:
+            of_no_request = Context()
+            asyncio.get_running_loop().call_later(self.telling_s, self._tell_refusals, context=of_no_request)
+        self._untold_refusals += 1
+
+    def _tell_refusals(self) -> None:
+        _log.warning("full", extra={"fields": {"refused": self._untold_refusals}})
+        self._untold_refusals = 0
 
 
 class _Body:

@@ -10,6 +10,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gateway.admission import REFUSED
 from gateway.draining import Draining
 from gateway.identity.caller import Caller
 from services.chassis import request_id
@@ -78,17 +79,19 @@ class RequestMiddleware:
         finally:
             duration_s = time.perf_counter() - started
             route = _route(scope, status)
+            audited = _audited(scope)
             self._metrics.calls_in_progress.dec()
             if route not in PROBES:
                 self._metrics.calls.labels(route, str(int(status))).inc()
                 self._metrics.call_seconds.labels(route).observe(duration_s)
+            quiet = route in PROBES or (scope["state"].get(REFUSED) and not audited)
             _log.log(
-                logging.DEBUG if route in PROBES else logging.INFO,
+                logging.DEBUG if quiet else logging.INFO,
                 "request",
                 extra={
                     "fields": {
                         **_caller(scope),
-                        **_audited(scope),
+                        **audited,
                         "method": f"{scope['method']} {route}",
                         "code": int(status),
                         "duration_s": round(duration_s, 4),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 import grpc
 import httpx
@@ -203,6 +205,24 @@ async def test_overload_is_429_with_retry_after_over_rest(
         assert answer.headers["content-type"] == "application/problem+json"
         assert answer.json()["type"] == "urn:facet:error:OVERLOADED"
         assert int(answer.headers["retry-after"]) >= 1
+
+
+@pytest.mark.parametrize("audit_log", ["", "audit.jsonl"])
+def test_log_counts_refusals_at_the_door_and_tells_of_each_that_is_audited(audit_log: str, tmp_path: Path) -> None:
+    settings = {"FACET_GATEWAY_AUDIT_LOG": str(tmp_path / audit_log)} if audit_log else {}
+    gateway = start("gateway", FACET_GATEWAY_MAX_REQUESTS="1", **settings)
+    with socket.create_connection((gateway.host, gateway.port)) as inside:
+        inside.sendall(b"POST /v1/detect HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n")
+        eventually(lambda: metrics_of(gateway)["facet_gateway_calls_in_progress"] == 1)
+        answers = [httpx.post(f"{gateway.url}/v1/detect", content=b"x", timeout=TIMEOUT_S) for _ in range(3)]
+        assert [answer.status_code for answer in answers] == [429] * 3
+        gateway.wait_for(lambda line: line["event"] == "full")
+    gateway.stop()
+    ids = {answer.headers["x-request-id"] for answer in answers}
+    assert sum(line["refused"] for line in gateway.log if line["event"] == "full") == 3
+    told = {line["request_id"]: line for line in gateway.log if line.get("request_id") in ids}
+    assert told.keys() == (ids if audit_log else set())
+    assert all("audit" in line for line in told.values())
 
 
 async def test_cancelled_callers_work_is_dropped_from_the_queue(

@@ -52,7 +52,8 @@ class Client:
 
     async def sends(self, admission: Admission, *, method: str = "POST", path: str = "/v1/detect") -> None:
         headers = [(b"content-length", str(self._length).encode())] if self._length >= 0 else []
-        await admission({"type": "http", "method": method, "path": path, "headers": headers}, self._receive, self._send)
+        scope = {"type": "http", "method": method, "path": path, "headers": headers, "state": {}}
+        await admission(scope, self._receive, self._send)
 
     async def _receive(self) -> Message:
         self.was_read = True
@@ -96,6 +97,28 @@ async def test_one_request_too_many_is_refused_unread(admission: Admission, appl
     after = Client()
     await after.sends(admission)
     assert after.status == 200
+
+
+async def test_the_log_tells_how_many_were_refused_and_not_of_each(
+    admission: Admission, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Admission, "telling_s", 0.05)
+
+    def told() -> list[dict[str, int]]:
+        return [vars(record)["fields"] for record in caplog.records if record.name == "facet.admission"]
+
+    inside = [asyncio.create_task(Client().sends(admission)) for _ in range(2)]
+    await asyncio.sleep(0)
+    for _ in range(3):
+        await Client().sends(admission)
+    assert told() == []
+    await asyncio.sleep(0.1)
+    assert told() == [{"refused": 3}]
+    await Client().sends(admission)
+    await asyncio.sleep(0.1)
+    assert told() == [{"refused": 3}, {"refused": 1}]
+    for task in inside:
+        task.cancel()
 
 
 async def test_bodies_that_would_hold_too_much_are_refused_unread(
