@@ -27,6 +27,7 @@ from gateway.routes.receipts import receipt_routes
 from gateway.settings import GatewaySettings
 from gateway.tiers import Tiers
 from gateway.traces import TracingMiddleware
+from services.chassis import tracing
 from services.chassis.metrics import TierMetrics
 from services.chassis.settings import MIB
 
@@ -80,4 +81,5 @@ def create_app(  # noqa: PLR0913  (each is a part of it)
     )
     admitted: ASGIApp = Admission(app, most, Pace(), metrics)
     audited = AuditMiddleware(admitted, audit) if audit is not None else admitted
-    return RequestMiddleware(TracingMiddleware(audited), metrics, draining)
+    traced = TracingMiddleware(audited) if tracing.is_on() else audited
+    return RequestMiddleware(traced, metrics, draining)

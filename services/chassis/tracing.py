@@ -113,6 +113,11 @@ class _InUse:
     tracer: Tracer = _Off()
 
 
+def is_on() -> bool:
+    """Whether spans go anywhere; while they do not, layers that do nothing but make them can be left out."""
+    return not isinstance(_InUse.tracer, _Off)
+
+
 def span(
     name: str,
     *,
