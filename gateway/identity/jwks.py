@@ -174,14 +174,8 @@ def _verification_key(data: Any) -> VerificationKey | None:  # noqa: ANN401  (JS
         return None
     try:
         key = jwt.PyJWK(data).key
-    except (
-        jwt.PyJWTError,
-        TypeError,
-        ValueError,
-        LookupError,
-        AttributeError,
-        NotImplementedError,  # `alg: none`
-    ):  # it trusts the types of the fields
+    # PyJWT trusts the types of the fields, and answers a key for `alg: none` with NotImplementedError.
+    except (jwt.PyJWTError, TypeError, ValueError, LookupError, AttributeError, NotImplementedError):
         return None
     algorithms = _algorithms(key)
     if "alg" in data:
