@@ -71,7 +71,7 @@ class Admission:
         announced_bytes = min(int(length), self._most.largest_bytes) if length.isdecimal() else self._most.largest_bytes
         full = self._requests >= self._most.requests or self._bytes + announced_bytes > self._most.upload_bytes
         if self._requests and full:
-            self._count_refusal(scope)
+            self._note_refusal(scope)
             refusal = problems.of_error(Overloaded("the gateway holds as much as it may; try again shortly"))
             await refusal(scope, receive, send)
             return
@@ -84,7 +84,7 @@ class Admission:
             self._requests -= 1
             self._bytes -= announced_bytes
 
-    def _count_refusal(self, scope: Scope) -> None:
+    def _note_refusal(self, scope: Scope) -> None:
         scope["state"][REFUSED] = True
         self._metrics.refusals.inc()
         if not self._untold_refusals:
