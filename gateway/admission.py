@@ -8,11 +8,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import Context
 from dataclasses import dataclass
 from typing import ClassVar
 
 from starlette.datastructures import Headers
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway import problems
@@ -46,55 +49,85 @@ class Pace:
 
 
 class Admission:
-    """The layer of the application that every picture passes first.
+    """What is in hand, and whether one more is let in.
 
     The log tells once a second how many were refused, not of each: a flood fills no disk and takes less from others.
     """
 
     telling_s: ClassVar[float] = 1.0
 
-    def __init__(self, app: ASGIApp, most: Admitted, pace: Pace, metrics: TierMetrics) -> None:
-        self._app = app
+    def __init__(self, most: Admitted, metrics: TierMetrics) -> None:
         self._most = most
-        self._pace = pace
         self._metrics = metrics
         self._requests = 0
         self._bytes = 0
         self._untold_refusals = 0
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handles one request."""
-        if scope["type"] != "http" or scope["method"] != "POST" or not scope["path"].startswith(GUARDED_PREFIX):
-            await self._app(scope, receive, send)
-            return
-        length = Headers(scope=scope).get("content-length", "")
-        announced_bytes = min(int(length), self._most.largest_bytes) if length.isdecimal() else self._most.largest_bytes
-        full = self._requests >= self._most.requests or self._bytes + announced_bytes > self._most.upload_bytes
-        if self._requests and full:
-            self._note_refusal(scope)
-            refusal = problems.of_error(Overloaded("the gateway holds as much as it may; try again shortly"))
-            await refusal(scope, receive, send)
-            return
-        body = _Body(receive, self._pace)
+    def refuses(self, scope: Scope) -> bool:
+        """Whether this request may not come in now."""
+        if not self._requests or not _is_guarded(scope):
+            return False
+        full = self._requests >= self._most.requests
+        return full or self._bytes + self._announced_bytes(scope) > self._most.upload_bytes
+
+    @contextmanager
+    def holding(self, scope: Scope) -> Iterator[None]:
+        """In hand until the block ends."""
+        announced_bytes = self._announced_bytes(scope)
         self._requests += 1
         self._bytes += announced_bytes
         try:
-            await self._app(scope, body.receive, send)
+            yield
         finally:
             self._requests -= 1
             self._bytes -= announced_bytes
 
-    def _note_refusal(self, scope: Scope) -> None:
-        scope["state"][REFUSED] = True
+    def note_refusal(self) -> None:
+        """Counts one."""
         self._metrics.refusals.inc()
         if not self._untold_refusals:
             of_no_request = Context()
             asyncio.get_running_loop().call_later(self.telling_s, self._tell_refusals, context=of_no_request)
         self._untold_refusals += 1
 
+    def _announced_bytes(self, scope: Scope) -> int:
+        length = Headers(raw=scope["headers"]).get("content-length", "")
+        return min(int(length), self._most.largest_bytes) if length.isdecimal() else self._most.largest_bytes
+
     def _tell_refusals(self) -> None:
         _log.warning("full", extra={"fields": {"refused": self._untold_refusals}})
         self._untold_refusals = 0
+
+
+class AdmissionMiddleware:
+    """The layer of the application that every picture passes first."""
+
+    def __init__(self, app: ASGIApp, admission: Admission, pace: Pace) -> None:
+        self._app = app
+        self._admission = admission
+        self._pace = pace
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handles one request."""
+        if not _is_guarded(scope):
+            await self._app(scope, receive, send)
+        elif self._admission.refuses(scope):
+            self._admission.note_refusal()
+            scope["state"][REFUSED] = True
+            await refusal()(scope, receive, send)
+        else:
+            with self._admission.holding(scope):
+                await self._app(scope, _Body(receive, self._pace).receive, send)
+
+
+def refusal() -> Response:
+    """What is answered to a request that is not let in."""
+    return problems.of_error(Overloaded("the gateway holds as much as it may; try again shortly"))
+
+
+def _is_guarded(scope: Scope) -> bool:
+    guarded: bool = scope["type"] == "http" and scope["method"] == "POST" and scope["path"].startswith(GUARDED_PREFIX)
+    return guarded
 
 
 class _Body:

@@ -9,7 +9,7 @@ from fastapi.telemetry import TelemetryConfig
 from starlette.types import ASGIApp
 
 from gateway import problems
-from gateway.admission import Admission, Admitted, Pace
+from gateway.admission import Admission, AdmissionMiddleware, Pace
 from gateway.anonymization import Anonymization
 from gateway.audit.log import AuditLog
 from gateway.audit.middleware import AuditMiddleware
@@ -29,7 +29,6 @@ from gateway.tiers import Tiers
 from gateway.traces import TracingMiddleware
 from services.chassis import tracing
 from services.chassis.metrics import TierMetrics
-from services.chassis.settings import MIB
 
 _NO_TELEMETRY: TelemetryConfig = {
     "tracing": False,
@@ -47,13 +46,15 @@ def create_app(  # noqa: PLR0913  (each is a part of it)
     metrics: TierMetrics,
     draining: Draining,
     *,
+    admission: Admission,
     authenticator: Authenticator,
     key: ReceiptKey | None,
     audit: AuditLog | None,
 ) -> ASGIApp:
     """The application, served by `tiers`.
 
-    `authenticator` knows its callers, `key` signs receipts, and every picture call is entered in `audit`.
+    `admission` lets them in, `authenticator` knows its callers, `key` signs receipts, and every picture call is entered
+    in `audit`.
     """
     guard = Guard(authenticator, Limits(), metrics)
     pipeline = Pipeline(tiers)
@@ -74,12 +75,7 @@ def create_app(  # noqa: PLR0913  (each is a part of it)
     app.include_router(health_routes(tiers, draining))
     add_page(app)
     problems.handle_errors(app)
-    most = Admitted(
-        requests=settings.max_requests,
-        upload_bytes=settings.max_uploads_mib * MIB,
-        largest_bytes=settings.shared.max_image_bytes,
-    )
-    admitted: ASGIApp = Admission(app, most, Pace(), metrics)
+    admitted: ASGIApp = AdmissionMiddleware(app, admission, Pace())
     audited = AuditMiddleware(admitted, audit) if audit is not None else admitted
     traced = TracingMiddleware(audited) if tracing.is_on() else audited
     return RequestMiddleware(traced, metrics, draining)

@@ -10,6 +10,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gateway import security_headers
 from gateway.admission import REFUSED
 from gateway.draining import Draining
 from gateway.identity.caller import Caller
@@ -19,20 +20,10 @@ from services.chassis.metrics import TierMetrics
 _log = logging.getLogger("facet.access")
 
 CLIENT_LEFT = 499  # nginx's code for a client that closed the connection before the answer; never sent, only logged
-CONTENT_SECURITY_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
-    "font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
 PROBES = ("/healthz", "/health", "/readyz", "/ready")
 """Asked every few seconds: not counted, and logged at DEBUG alone."""
-_HEADERS = {
-    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-}
-_HSTS = "max-age=31536000"
+UNMATCHED = "unmatched"
+"""In place of a route, of a request that reached none."""
 
 
 class RequestMiddleware:
@@ -64,7 +55,10 @@ class RequestMiddleware:
             nonlocal status, response_bytes
             if message["type"] == "http.response.start":
                 status = message["status"]
-                self._add_headers(MutableHeaders(scope=message), current, scope)
+                headers = MutableHeaders(scope=message)
+                security_headers.add(headers, scope, current)
+                if self._draining.begun:
+                    headers["Connection"] = "close"
             response_bytes += len(message.get("body", b""))
             await send(message)
 
@@ -101,17 +95,6 @@ class RequestMiddleware:
                 },
             )
 
-    def _add_headers(self, headers: MutableHeaders, current: str, scope: Scope) -> None:
-        headers[request_id.HEADER] = current
-        for name, value in _HEADERS.items():
-            headers[name] = value
-        headers.setdefault("Cache-Control", "no-cache" if scope["path"].startswith("/static/") else "no-store")
-        # A browser that remembered it for localhost would refuse everything else that its user runs there.
-        if scope["scheme"] == "https" and Headers(scope=scope).get("host", "").partition(":")[0] != "localhost":
-            headers["Strict-Transport-Security"] = _HSTS
-        if self._draining.begun:
-            headers["Connection"] = "close"
-
 
 def _caller(scope: Scope) -> dict[str, str]:
     """Who asked, where a route wanted to know."""
@@ -129,4 +112,4 @@ def _route(scope: Scope, status: int) -> str:
     """The route's template, so that metrics have few labels and no path a client made up."""
     if scope["path"].startswith("/static/") and status != HTTPStatus.NOT_FOUND:
         return "/static"
-    return getattr(scope.get("route"), "path", "unmatched")
+    return getattr(scope.get("route"), "path", UNMATCHED)

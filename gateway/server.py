@@ -13,6 +13,7 @@ from contextlib import contextmanager
 
 import uvicorn
 
+from gateway.admission import Admission, Admitted
 from gateway.app import create_app
 from gateway.audit.file import AuditFile
 from gateway.audit.log import AuditLog
@@ -29,6 +30,7 @@ from services.chassis.core_dumps import leave_no_core_dumps
 from services.chassis.errors import FacetError, InvalidRequest
 from services.chassis.memory import return_memory_at_rest, reuse_freed_memory
 from services.chassis.metrics import TierMetrics
+from services.chassis.settings import MIB
 
 _log = logging.getLogger("facet.server")
 _BACKLOG = 2048
@@ -91,8 +93,17 @@ async def _serve(
         metrics.tell_end_of_certificate("http", lambda: served.current().ends)
     draining = Draining()
     audit = AuditLog(audit_file, metrics) if audit_file is not None else None
+    most = Admitted(
+        requests=settings.max_requests,
+        upload_bytes=settings.max_uploads_mib * MIB,
+        largest_bytes=settings.shared.max_image_bytes,
+    )
+    admission = Admission(most, metrics)
+    app = create_app(
+        settings, tiers, metrics, draining, admission=admission, authenticator=authenticator, key=key, audit=audit
+    )
     config = uvicorn.Config(
-        create_app(settings, tiers, metrics, draining, authenticator=authenticator, key=key, audit=audit),
+        app,
         http=BoundedHttpProtocol,
         limit_concurrency=settings.max_connections,
         timeout_keep_alive=_KEEP_ALIVE_S,

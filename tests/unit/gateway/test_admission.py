@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from gateway.admission import Admission, Admitted, Pace
+from gateway.admission import Admission, AdmissionMiddleware, Admitted, Pace
 from services.chassis.errors import TooSlow
 from services.chassis.metrics import TierMetrics
 
@@ -50,7 +50,7 @@ class Client:
         self._finishes = finishes
         self._length = sum(map(len, self._chunks)) if length is None else length
 
-    async def sends(self, admission: Admission, *, method: str = "POST", path: str = "/v1/detect") -> None:
+    async def sends(self, admission: AdmissionMiddleware, *, method: str = "POST", path: str = "/v1/detect") -> None:
         headers = [(b"content-length", str(self._length).encode())] if self._length >= 0 else []
         scope = {"type": "http", "method": method, "path": path, "headers": headers, "state": {}}
         await admission(scope, self._receive, self._send)
@@ -79,11 +79,11 @@ def application() -> Application:
 
 
 @pytest.fixture
-def admission(application: Application) -> Admission:
-    return Admission(application, MOST, Pace(patience_s=5), TierMetrics("test"))
+def admission(application: Application) -> AdmissionMiddleware:
+    return AdmissionMiddleware(application, Admission(MOST, TierMetrics("test")), Pace(patience_s=5))
 
 
-async def test_one_request_too_many_is_refused_unread(admission: Admission, application: Application) -> None:
+async def test_one_request_too_many_is_refused_unread(admission: AdmissionMiddleware, application: Application) -> None:
     inside = [asyncio.create_task(Client().sends(admission)) for _ in range(2)]
     await asyncio.sleep(0)
     refused = Client()
@@ -100,7 +100,7 @@ async def test_one_request_too_many_is_refused_unread(admission: Admission, appl
 
 
 async def test_the_log_tells_how_many_were_refused_and_not_of_each(
-    admission: Admission, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    admission: AdmissionMiddleware, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Admission, "telling_s", 0.05)
 
@@ -122,7 +122,7 @@ async def test_the_log_tells_how_many_were_refused_and_not_of_each(
 
 
 async def test_bodies_that_would_hold_too_much_are_refused_unread(
-    admission: Admission, application: Application
+    admission: AdmissionMiddleware, application: Application
 ) -> None:
     inside = asyncio.create_task(Client([b"x" * 700]).sends(admission))
     await asyncio.sleep(0)
@@ -136,7 +136,9 @@ async def test_bodies_that_would_hold_too_much_are_refused_unread(
     await inside
 
 
-async def test_a_body_of_unknown_length_counts_as_the_largest(admission: Admission, application: Application) -> None:
+async def test_a_body_of_unknown_length_counts_as_the_largest(
+    admission: AdmissionMiddleware, application: Application
+) -> None:
     inside = asyncio.create_task(Client([b"x" * 300]).sends(admission))
     await asyncio.sleep(0)
     chunked = Client([b"x"], length=-1)
@@ -146,7 +148,9 @@ async def test_a_body_of_unknown_length_counts_as_the_largest(admission: Admissi
     await inside
 
 
-async def test_a_single_body_is_let_in_whatever_it_announces(admission: Admission, application: Application) -> None:
+async def test_a_single_body_is_let_in_whatever_it_announces(
+    admission: AdmissionMiddleware, application: Application
+) -> None:
     application.let_go.set()
     lone = Client([b"x" * 10], length=10_000)
     await lone.sends(admission)
@@ -155,7 +159,7 @@ async def test_a_single_body_is_let_in_whatever_it_announces(admission: Admissio
 
 @pytest.mark.parametrize(("method", "path"), [("GET", "/v1/models"), ("GET", "/readyz"), ("POST", "/other")])
 async def test_what_carries_no_picture_is_always_let_in(
-    method: str, path: str, admission: Admission, application: Application
+    method: str, path: str, admission: AdmissionMiddleware, application: Application
 ) -> None:
     inside = [asyncio.create_task(Client().sends(admission)) for _ in range(2)]
     await asyncio.sleep(0)
@@ -168,7 +172,8 @@ async def test_what_carries_no_picture_is_always_let_in(
 
 
 async def test_a_body_that_stops_coming_is_given_up_and_frees_its_place(application: Application) -> None:
-    admission = Admission(application, MOST, Pace(patience_s=0.05, bytes_a_second=1e6), TierMetrics("test"))
+    pace = Pace(patience_s=0.05, bytes_a_second=1e6)
+    admission = AdmissionMiddleware(application, Admission(MOST, TierMetrics("test")), pace)
     with pytest.raises(TooSlow, match="slower than"):
         await Client([b"half"], finishes=False).sends(admission)
     application.let_go.set()
