@@ -1,14 +1,19 @@
-"""HTTP connections that may not hold the gateway up: headers of bounded size, sent in bounded time."""
+"""HTTP connections that may not hold the gateway up: headers of bounded size, in bounded time, refusals at once."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
 from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar, cast
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from starlette.types import Scope
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
+
+from gateway.door import Door
 
 MAX_HEADER_BYTES = 32 * 1024
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
@@ -16,9 +21,16 @@ _TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-lengt
 
 
 class BoundedServer(uvicorn.Server):
-    """uvicorn's server, which gives a TLS handshake a minute, and its end half of one."""
+    """uvicorn's server, which gives a TLS handshake a minute, and its end half of one.
+
+    Where there is a `door`, connections ask it before the application.
+    """
 
     patience_s: ClassVar[float] = 10.0
+
+    def __init__(self, config: uvicorn.Config, door: Door | None = None) -> None:
+        super().__init__(config)
+        self._door = door
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Serves on sockets that are open already; the application has nothing to start."""
@@ -27,6 +39,7 @@ class BoundedServer(uvicorn.Server):
             config=self.config,  # type: ignore[call-arg]  # uvicorn types it as any Protocol
             server_state=self.server_state,
             app_state={},
+            door=self._door,
         )
         patience_s = self.patience_s if self.config.ssl else None
         self.servers = [
@@ -55,6 +68,12 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     _awaiting_headers: asyncio.TimerHandle | None = None
     _awaiting_rest: asyncio.TimerHandle | None = None
     _header_bytes = 0
+
+    def __init__(
+        self, config: uvicorn.Config, server_state: ServerState, app_state: dict[str, Any], door: Door | None = None
+    ) -> None:
+        super().__init__(config, server_state, app_state)
+        self._door = door
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         """The first request is awaited."""
@@ -99,6 +118,23 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if self.cycle.more_body:
             self._awaiting_rest = self.loop.call_later(self.patience_s, self.transport.close)
         super().on_response_complete()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        """Uvicorn's own, which every request reaches in its turn: at the door first, then in the application."""
+        refusal = self._refusal(cycle) if app is self.app else None
+        if refusal is None:
+            super()._start_asgi_task(cycle, app)
+            return
+        self.transport.write(refusal)
+        cycle.response_started = cycle.response_complete = True
+        self.on_response_complete()
+
+    def _refusal(self, cycle: RequestResponseCycle) -> bytes | None:
+        """What the door says; it is not asked where the connection ends here, or where answers pile up on it."""
+        piling_up = cycle is not self.cycle or self.flow.write_paused
+        if self._door is None or not cycle.keep_alive or piling_up:
+            return None
+        return self._door.refusal(cast("Scope", cycle.scope), self.server_state.default_headers)
 
     def _await_headers(self) -> None:
         if self._awaiting_headers is None:

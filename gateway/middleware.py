@@ -96,6 +96,11 @@ class RequestMiddleware:
             )
 
 
+def log_shows_refusals() -> bool:
+    """Whether each has a line of its own in the access log."""
+    return _log.isEnabledFor(logging.DEBUG)
+
+
 def _caller(scope: Scope) -> dict[str, str]:
     """Who asked, where a route wanted to know."""
     caller = scope["state"].get("caller")

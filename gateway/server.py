@@ -18,9 +18,11 @@ from gateway.app import create_app
 from gateway.audit.file import AuditFile
 from gateway.audit.log import AuditLog
 from gateway.connections import BoundedHttpProtocol, BoundedServer
+from gateway.door import Door
 from gateway.draining import Draining
 from gateway.identity.authenticator import Authenticator
 from gateway.identity.configured import authenticator_of
+from gateway.middleware import log_shows_refusals
 from gateway.receipts import ReceiptKey
 from gateway.settings import GatewaySettings
 from gateway.tiers import Tiers
@@ -116,7 +118,8 @@ async def _serve(
         timeout_graceful_shutdown=math.ceil(settings.shared.grace_s),
         ssl_context_factory=(lambda _config, _default: listening_context(served)) if served is not None else None,
     )
-    server = _Server(config)
+    door = None if audit is not None or tracing.is_on() or log_shows_refusals() else Door(admission, metrics, draining)
+    server = _Server(config, door)
     watching = asyncio.create_task(authenticator.watch())
     resting = asyncio.create_task(return_memory_at_rest())
     serving = asyncio.create_task(server.serve([listener]))

@@ -207,9 +207,10 @@ async def test_overload_is_429_with_retry_after_over_rest(
         assert int(answer.headers["retry-after"]) >= 1
 
 
-@pytest.mark.parametrize("audit_log", ["", "audit.jsonl"])
-def test_log_counts_refusals_at_the_door_and_tells_of_each_that_is_audited(audit_log: str, tmp_path: Path) -> None:
-    settings = {"FACET_GATEWAY_AUDIT_LOG": str(tmp_path / audit_log)} if audit_log else {}
+@pytest.mark.parametrize("setting", ["", "FACET_GATEWAY_AUDIT_LOG=audit.jsonl", "FACET_LOG_LEVEL=DEBUG"])
+def test_log_counts_refusals_at_the_door_and_tells_of_each_where_wanted(setting: str, tmp_path: Path) -> None:
+    name, _, value = setting.partition("=")
+    settings = {name: value.replace("audit", str(tmp_path / "audit"))} if name else {}
     gateway = start("gateway", FACET_GATEWAY_MAX_REQUESTS="1", **settings)
     with socket.create_connection((gateway.host, gateway.port)) as inside:
         inside.sendall(b"POST /v1/detect HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n")
@@ -220,8 +221,8 @@ def test_log_counts_refusals_at_the_door_and_tells_of_each_that_is_audited(audit
     gateway.stop()
     ids = {answer.headers["x-request-id"] for answer in answers}
     told = {line["request_id"]: line for line in gateway.log if line.get("request_id") in ids}
-    assert told.keys() == (ids if audit_log else set())
-    assert all("audit" in line for line in told.values())
+    assert told.keys() == (ids if setting else set())
+    assert all(("audit" in line) == ("AUDIT" in setting) for line in told.values())
 
 
 async def test_cancelled_callers_work_is_dropped_from_the_queue(

@@ -12,7 +12,7 @@ import uvicorn
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
-from gateway.connections import MAX_HEADER_BYTES, BoundedHttpProtocol
+from gateway.connections import MAX_HEADER_BYTES, BoundedHttpProtocol, BoundedServer
 
 HEAD = b"POST / HTTP/1.1\r\nhost: test\r\n"
 
@@ -29,7 +29,7 @@ async def answering_unread(scope: Scope, receive: Receive, send: Send) -> None:
 async def address() -> AsyncIterator[tuple[str, int]]:
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(answering_unread, http=Impatient, lifespan="off", log_config=None, timeout_keep_alive=1)
-    server = uvicorn.Server(config)
+    server = BoundedServer(config)
     serving = asyncio.create_task(server.serve([listener]))
     yield listener.getsockname()
     server.should_exit = True

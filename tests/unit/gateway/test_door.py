@@ -1,0 +1,238 @@
+"""Refusals at the connection, over real sockets: in the words of the application, which sees what is no plain case."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+import uvicorn
+from starlette.datastructures import Headers
+from starlette.types import Receive, Scope, Send
+
+from gateway.admission import Admission, AdmissionMiddleware, Admitted, Pace
+from gateway.connections import BoundedHttpProtocol, BoundedServer
+from gateway.door import Door
+from gateway.draining import Draining
+from gateway.middleware import RequestMiddleware
+from services.chassis.metrics import TierMetrics
+from tests.support.certificates import SERVER, Authority
+
+AUTHORITY = Authority()
+HEAD = b"POST /v1/detect HTTP/1.1\r\nhost: example.org\r\n"
+EMPTY = HEAD + b"content-length: 0\r\n\r\n"
+TIMEOUT_S = 10.0
+
+
+class Service:
+    """A gateway of one place, with a door or without, whose application answers 200 when a method is let go."""
+
+    def __init__(self, *, door: bool, context: ssl.SSLContext | None = None) -> None:
+        self.let_go = {"GET": asyncio.Event(), "POST": asyncio.Event()}
+        self.seen: list[str] = []
+        """Ids of the requests that the application saw."""
+        self.draining = Draining()
+        self._has_seen = asyncio.Event()
+        self._clients: list[Connection] = []
+        self.metrics = TierMetrics("test")
+        admission = Admission(Admitted(requests=1, upload_bytes=1 << 20, largest_bytes=1 << 20), self.metrics)
+        inside = AdmissionMiddleware(self._answer, admission, Pace())
+        outside = RequestMiddleware(inside, self.metrics, self.draining)
+
+        async def application(scope: Scope, receive: Receive, send: Send) -> None:
+            self.seen.append(Headers(raw=scope["headers"]).get("x-request-id", ""))
+            self._has_seen.set()
+            await outside(scope, receive, send)
+
+        config = uvicorn.Config(
+            application,
+            http=BoundedHttpProtocol,
+            lifespan="off",
+            log_config=None,
+            server_header=False,
+            ssl_context_factory=(lambda _config, _default: context) if context else None,
+        )
+        self._server = BoundedServer(config, Door(admission, self.metrics, self.draining) if door else None)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._trusting = ssl.create_default_context(cadata=AUTHORITY.pem.decode()) if context else None
+        self._serving = asyncio.create_task(self._server.serve([self._listener]))
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        while (await receive()).get("more_body"):
+            pass
+        await self.let_go[scope["method"]].wait()
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def connect(self) -> Connection:
+        port = self._listener.getsockname()[1]
+        name = "localhost" if self._trusting else None
+        streams = await asyncio.open_connection("127.0.0.1", port, ssl=self._trusting, server_hostname=name)
+        self._clients.append(client := Connection(*streams))
+        return client
+
+    async def fill(self) -> Connection:
+        """A connection whose request has the only place."""
+        inside = await self.connect()
+        inside.send(EMPTY)
+        await asyncio.wait_for(self._has_seen.wait(), TIMEOUT_S)
+        return inside
+
+    async def stop(self) -> None:
+        for event in self.let_go.values():
+            event.set()
+        for client in self._clients:
+            await client.leave()
+        self._server.should_exit = True
+        await asyncio.wait_for(self._serving, TIMEOUT_S)
+
+
+class Connection:
+    """A client's end."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    def send(self, request: bytes) -> None:
+        self._writer.write(request)
+
+    async def answer(self) -> bytes:
+        """The next one, with one date for all."""
+        async with asyncio.timeout(TIMEOUT_S):
+            head = await self._reader.readuntil(b"\r\n\r\n")
+            [length] = re.findall(rb"content-length: (\d+)", head)
+            return re.sub(rb"date: .*?\r\n", b"date: then\r\n", head) + await self._reader.readexactly(int(length))
+
+    async def is_closed(self) -> bool:
+        async with asyncio.timeout(TIMEOUT_S):
+            return await self._reader.read() == b""
+
+    async def leave(self) -> None:
+        self._writer.close()
+        with suppress(OSError):
+            await self._writer.wait_closed()
+
+
+@pytest.fixture
+async def service() -> AsyncIterator[Service]:
+    service = Service(door=True)
+    yield service
+    await service.stop()
+
+
+@pytest.fixture
+def server_context(tmp_path: Path) -> ssl.SSLContext:
+    for name, content in AUTHORITY.issue(SERVER).items():
+        (tmp_path / name).write_bytes(content)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(tmp_path / "tls.crt", tmp_path / "tls.key")
+    return context
+
+
+@pytest.mark.parametrize("tls", [False, True])
+async def test_what_the_door_answers_is_what_the_application_would(
+    *, tls: bool, server_context: ssl.SSLContext
+) -> None:
+    hosts = [b"example.org", b"localhost:8080"]
+    ids = [b"x-request-id: " + given for given in (b"a", b"an/id-of:33=letters@the+longest.._", b"not harmless", b"")]
+    requests = [
+        b"POST /v1/%b HTTP/1.1\r\nhost: %b\r\n%b\r\ncontent-length: 5\r\n\r\nabcde" % (path, host, given)
+        for host in hosts
+        for given in ids
+        for path in (b"detect", b"anonymize?method=blur", b"no-such-call")
+    ]
+    answers: dict[bool, list[bytes]] = {}
+    for door in (True, False):
+        service = Service(door=door, context=server_context if tls else None)
+        await service.fill()
+        client = await service.connect()
+        for request in requests:
+            client.send(request)
+        said = [await client.answer() for _ in requests]
+        answers[door] = [re.sub(rb"[0-9a-f]{32}", b"made up", answer) for answer in said]
+        assert len(service.seen) == (1 if door else 1 + len(requests))
+        assert service.metrics.registry.get_sample_value("facet_test_refusals_total") == len(requests)
+        told = {"method": "unmatched", "code": "429"}
+        assert service.metrics.registry.get_sample_value("facet_test_calls_total", told) == len(requests)
+        await service.stop()
+    assert answers[True] == answers[False]
+    assert all(answer.startswith(b"HTTP/1.1 429 ") for answer in answers[True])
+    assert (b"strict-transport-security" in answers[True][0]) == tls
+    assert b"x-request-id: a\r\n" in answers[True][0]
+
+
+async def test_a_connection_is_refused_again_and_again_and_let_in_once_there_is_room(service: Service) -> None:
+    inside = await service.fill()
+    client = await service.connect()
+    large = HEAD + b"content-length: 300000\r\n\r\n" + b"x" * 300_000
+    for _ in range(3):
+        client.send(large)
+        assert (await client.answer()).startswith(b"HTTP/1.1 429 ")
+    assert len(service.seen) == 1
+    service.let_go["POST"].set()
+    assert (await inside.answer()).startswith(b"HTTP/1.1 200 ")
+    client.send(large)
+    assert (await client.answer()).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize("path", [b"/v1/models", b"/readyz"])
+async def test_what_carries_no_picture_passes_the_door(service: Service, path: bytes) -> None:
+    await service.fill()
+    client = await service.connect()
+    client.send(b"GET %b HTTP/1.1\r\nhost: example.org\r\n\r\n" % path)
+    service.let_go["GET"].set()
+    assert (await client.answer()).startswith(b"HTTP/1.1 200 ")
+
+
+async def test_requests_behind_another_on_one_connection_are_answered_in_turn(service: Service) -> None:
+    """Thousands of them come in one piece: none may take a level of the stack."""
+    behind = 3000
+    await service.fill()
+    client = await service.connect()
+    client.send(b"GET /v1/models HTTP/1.1\r\nhost: example.org\r\n\r\n" + EMPTY * behind)
+    service.let_go["GET"].set()
+    assert (await client.answer()).startswith(b"HTTP/1.1 200 ")
+    for _ in range(behind):
+        assert (await client.answer()).startswith(b"HTTP/1.1 429 ")
+
+
+async def test_a_client_that_takes_no_answers_does_not_have_them_piled_up(service: Service) -> None:
+    inside = await service.fill()
+    client = await service.connect()
+    sent = 30_000  # answers of about a kilobyte: far more than the sockets hold
+    client.send(b"%b" % (EMPTY * sent))
+    answered = "facet_test_refusals_total"
+    before, now = -1.0, 0.0
+    while now > before:
+        await asyncio.sleep(0.3)
+        before, now = now, service.metrics.registry.get_sample_value(answered) or 0.0
+    assert 0 < now < sent
+    for _ in range(sent):
+        assert (await client.answer()).startswith(b"HTTP/1.1 429 ")
+    service.let_go["POST"].set()
+    assert (await inside.answer()).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize("closing", [b"HTTP/1.1\r\nconnection: close", b"HTTP/1.0"])
+async def test_who_wants_one_answer_alone_gets_it_from_the_application(service: Service, closing: bytes) -> None:
+    await service.fill()
+    client = await service.connect()
+    client.send(b"POST /v1/detect %b\r\nhost: example.org\r\ncontent-length: 0\r\n\r\n" % closing)
+    assert b"connection: close" in await client.answer()
+    assert await client.is_closed()
+    assert len(service.seen) == 2
+
+
+async def test_connections_are_closed_while_the_gateway_drains(service: Service) -> None:
+    await service.fill()
+    service.draining.begun = True
+    client = await service.connect()
+    client.send(EMPTY)
+    assert b"connection: close" in await client.answer()
+    assert await client.is_closed()
