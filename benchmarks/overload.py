@@ -2,8 +2,9 @@
 
 Run with `make bench-overload`. Clients send one JPEG of 3 megapixels over and over: each as soon as it is answered,
 and at 1, 2 and 5 times the capacity. That is what 32 clients reach who wait for their answers, and it is measured
-before and after every run: a shared machine's speed drifts by more than what is looked for. The load comes from a
-process of its own that takes few cycles, as it shares the machine's processors with what it measures.
+before and after every run: a shared machine's speed drifts by more than what is looked for. What is left of that is
+told as the standard error of the runs' mean. The load comes from a process of its own that takes few cycles, as it
+shares the machine's processors with what it measures.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import argparse
 import io
 import itertools
+import math
 import os
 import socket
 import statistics
@@ -122,7 +124,7 @@ def main() -> None:
     """Measures and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
     parser.add_argument("--seconds", type=float, default=10.0, help="of each run, after its warm-up")
-    parser.add_argument("--rounds", type=int, default=2, help="how often all runs take turns")
+    parser.add_argument("--rounds", type=int, default=2, help="how often all runs take turns, 2 or more")
     parser.add_argument("--model", default="retinaface-mobilenet025", help="the detector's; k8s/overlays name this one")
     arguments = parser.parse_args()
     seconds: float = arguments.seconds
@@ -150,23 +152,25 @@ def main() -> None:
             return load.submit(run, stack.gateway.port, content, clients, rate, seconds).result()
 
         capacity = came_of(CAPACITY_CLIENTS, None).goodput
-        rates = {"as answered": None} | {f"{times} x": times * capacity for times in OVERLOADS}
-        came: dict[tuple[str, int], list[Came]] = {(rate, clients): [] for rate in rates for clients in CLIENTS}
+        came: dict[tuple[int | None, int], list[Came]] = {
+            (times, clients): [] for times in (None, *OVERLOADS) for clients in CLIENTS
+        }
         for _ in range(arguments.rounds):
-            for (rate, clients), runs in came.items():
-                runs.append(one := came_of(clients, rates[rate]))
+            for (times, clients), runs in came.items():
+                runs.append(one := came_of(clients, times and times * capacity))
                 before, capacity = capacity, came_of(CAPACITY_CLIENTS, None).goodput
                 one.of_capacity = one.goodput / statistics.mean((before, capacity))
         parts = {"detector": stack.detector, "anonymizer": stack.anonymizer, "gateway": stack.gateway}
         peaks = {name: memory_mib(part.process.pid, "VmHWM") for name, part in parts.items()}
-    for (rate, clients), runs in came.items():
+    for (times, clients), runs in came.items():
+        shares = [one.of_capacity for one in runs]
         answered_s = [after_s for one in runs for after_s in one.answered_after_s]
         refused_s = [after_s for one in runs for after_s in one.refused_after_s]
         table.add_row(
-            rate,
+            f"{times} x" if times else "as answered",
             str(clients),
             f"{statistics.mean(one.goodput for one in runs):.1f}",
-            f"{statistics.mean(one.of_capacity for one in runs):.0%}",
+            f"{100 * statistics.mean(shares):.0f} ± {100 * statistics.stdev(shares) / math.sqrt(len(shares)):.0f} %",
             f"{np.quantile(answered_s, 0.99):.2f}",
             str(len(refused_s)),
             f"{1000 * statistics.median(refused_s):.0f}" if refused_s else "",

@@ -38,6 +38,8 @@ class Admitted:
     """Of all bodies together; a single one is let in however large it is."""
     largest_bytes: int
     """What a body without an announced length counts as."""
+    held_up: int
+    """Refusals; see `Admission.hold_up`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,9 +53,15 @@ class Pace:
 class Admission:
     """What is in hand, and whether one more is let in.
 
+    Refusals are at once while there are few of them for every answer. Clients that come again at once instead of when
+    they are told would else take more and more from those that were let in: their next refusal waits that long.
+
     The log tells once a second how many were refused, not of each: a flood fills no disk and takes less from others.
     """
 
+    at_once_per_answer: ClassVar[int] = 8
+    """Twice what five times as many requests as can be answered take."""
+    hold_up_s: ClassVar[float] = problems.RETRY_AFTER_S
     telling_s: ClassVar[float] = 1.0
 
     def __init__(self, most: Admitted, metrics: TierMetrics) -> None:
@@ -61,6 +69,8 @@ class Admission:
         self._metrics = metrics
         self._requests = 0
         self._bytes = 0
+        self._at_once = self._most_at_once = self.at_once_per_answer * most.requests
+        self._held_up = 0
         self._untold_refusals = 0
 
     def refuses(self, scope: Scope) -> bool:
@@ -81,9 +91,24 @@ class Admission:
         finally:
             self._requests -= 1
             self._bytes -= announced_bytes
+            self._at_once = min(self._at_once + self.at_once_per_answer, self._most_at_once)
+
+    @property
+    def holds_up(self) -> bool:
+        """Whether the next refusal has to wait: there were too many, or others wait, whom nobody overtakes."""
+        return (self._at_once <= 0 or self._held_up > 0) and self._held_up < self._most.held_up
+
+    async def hold_up(self) -> None:
+        """Waits; thereafter there may be room."""
+        self._held_up += 1
+        try:
+            await asyncio.sleep(self.hold_up_s)
+        finally:
+            self._held_up -= 1
 
     def note_refusal(self) -> None:
         """Counts one."""
+        self._at_once = max(0, self._at_once - 1)
         self._metrics.refusals.inc()
         if not self._untold_refusals:
             of_no_request = Context()
@@ -109,6 +134,8 @@ class AdmissionMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handles one request."""
+        if self._admission.refuses(scope) and self._admission.holds_up:
+            await self._admission.hold_up()
         if not _is_guarded(scope):
             await self._app(scope, receive, send)
         elif self._admission.refuses(scope):

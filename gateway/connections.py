@@ -16,6 +16,8 @@ from uvicorn.server import ServerState
 from gateway.door import Door
 
 MAX_HEADER_BYTES = 32 * 1024
+UNREAD_BYTES = 320 * 1024
+"""What is held at most of a body that nobody reads yet: asyncio reads 256 KiB at once, and uvicorn stops at 64."""
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 _TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 

@@ -37,7 +37,7 @@ class Door:
 
     def refusal(self, scope: Scope, further_headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
         """The whole answer, to be sent at once; None if the application is to see the request."""
-        if self._draining.begun or not self._admission.refuses(scope):
+        if self._draining.begun or not self._admission.refuses(scope) or self._admission.holds_up:
             return None
         started_s = time.perf_counter()
         current = request_id.accept(Headers(raw=scope["headers"]).get(request_id.HEADER))

@@ -17,7 +17,7 @@ from gateway.admission import Admission, Admitted
 from gateway.app import create_app
 from gateway.audit.file import AuditFile
 from gateway.audit.log import AuditLog
-from gateway.connections import BoundedHttpProtocol, BoundedServer
+from gateway.connections import UNREAD_BYTES, BoundedHttpProtocol, BoundedServer
 from gateway.door import Door
 from gateway.draining import Draining
 from gateway.identity.authenticator import Authenticator
@@ -99,6 +99,7 @@ async def _serve(
         requests=settings.max_requests,
         upload_bytes=settings.max_uploads_mib * MIB,
         largest_bytes=settings.shared.max_image_bytes,
+        held_up=settings.max_uploads_mib * MIB // UNREAD_BYTES,
     )
     admission = Admission(most, metrics)
     app = create_app(

@@ -13,7 +13,7 @@ from gateway.admission import Admission, AdmissionMiddleware, Admitted, Pace
 from services.chassis.errors import TooSlow
 from services.chassis.metrics import TierMetrics
 
-MOST = Admitted(requests=2, upload_bytes=1000, largest_bytes=800)
+MOST = Admitted(requests=2, upload_bytes=1000, largest_bytes=800, held_up=3)
 
 
 class Application:
@@ -119,6 +119,75 @@ async def test_the_log_tells_how_many_were_refused_and_not_of_each(
     assert told() == [{"refused": 3}, {"refused": 1}]
     for task in inside:
         task.cancel()
+
+
+class Flooded(Admission):
+    """Refuses two at once, and two more for every answer."""
+
+    at_once_per_answer = 1
+    hold_up_s = 0.2
+
+
+@pytest.fixture
+def flooded(application: Application) -> AdmissionMiddleware:
+    return AdmissionMiddleware(application, Flooded(MOST, TierMetrics("test")), Pace())
+
+
+async def sent(admission: AdmissionMiddleware, count: int) -> tuple[list[Client], list[asyncio.Task[None]]]:
+    """So many requests under way, none of which can go on by itself."""
+    clients = [Client() for _ in range(count)]
+    tasks = [asyncio.create_task(client.sends(admission)) for client in clients]
+    await asyncio.sleep(0)
+    return clients, tasks
+
+
+async def test_in_a_flood_refusals_wait_as_long_as_clients_are_told_to(
+    flooded: AdmissionMiddleware, application: Application
+) -> None:
+    _, inside = await sent(flooded, 2)
+    at_once, _ = await sent(flooded, 2)
+    assert [client.status for client in at_once] == [429, 429]
+    held_up, waiting = await sent(flooded, 3)
+    assert [client.status for client in held_up] == [0, 0, 0]
+    too_many, _ = await sent(flooded, 1)
+    assert too_many[0].status == 429
+    await asyncio.wait_for(asyncio.gather(*waiting), 5)
+    assert [client.status for client in held_up] == [429, 429, 429]
+    assert not any(client.was_read for client in held_up)
+    application.let_go.set()
+    await asyncio.gather(*inside)
+
+
+async def test_who_waits_is_overtaken_by_no_other_refusal_and_let_in_when_there_is_room(
+    flooded: AdmissionMiddleware, application: Application
+) -> None:
+    _, inside = await sent(flooded, 2)
+    await sent(flooded, 2)
+    held_up, waiting = await sent(flooded, 1)
+    application.let_go.set()
+    await asyncio.gather(*inside)  # two more may be refused at once, but for the one that waits
+    application.let_go.clear()
+    _, inside = await sent(flooded, 2)
+    behind, also_waiting = await sent(flooded, 1)
+    assert behind[0].status == 0
+    application.let_go.set()
+    await asyncio.gather(*inside, *waiting, *also_waiting)
+    assert [client.status for client in (*held_up, *behind)] == [200, 200]
+
+
+async def test_after_a_flood_refusals_are_at_once_again(flooded: AdmissionMiddleware, application: Application) -> None:
+    _, inside = await sent(flooded, 2)
+    await sent(flooded, 2)
+    _, waiting = await sent(flooded, 1)
+    await asyncio.gather(*waiting)
+    application.let_go.set()
+    await asyncio.gather(*inside)
+    application.let_go.clear()
+    _, inside = await sent(flooded, 2)
+    refused, _ = await sent(flooded, 1)
+    assert refused[0].status == 429
+    application.let_go.set()
+    await asyncio.gather(*inside)
 
 
 async def test_bodies_that_would_hold_too_much_are_refused_unread(

@@ -29,10 +29,21 @@ EMPTY = HEAD + b"content-length: 0\r\n\r\n"
 TIMEOUT_S = 10.0
 
 
+class Unflooded(Admission):
+    at_once_per_answer = 1_000_000
+
+
+class Flooded(Admission):
+    """Refuses one request at once."""
+
+    at_once_per_answer = 1
+    hold_up_s = 0.1
+
+
 class Service:
     """A gateway of one place, with a door or without, whose application answers 200 when a method is let go."""
 
-    def __init__(self, *, door: bool, context: ssl.SSLContext | None = None) -> None:
+    def __init__(self, *, door: bool, flooded: bool = False, context: ssl.SSLContext | None = None) -> None:
         self.let_go = {"GET": asyncio.Event(), "POST": asyncio.Event()}
         self.seen: list[str] = []
         """Ids of the requests that the application saw."""
@@ -40,7 +51,8 @@ class Service:
         self._has_seen = asyncio.Event()
         self._clients: list[Connection] = []
         self.metrics = TierMetrics("test")
-        admission = Admission(Admitted(requests=1, upload_bytes=1 << 20, largest_bytes=1 << 20), self.metrics)
+        most = Admitted(requests=1, upload_bytes=1 << 20, largest_bytes=1 << 20, held_up=10)
+        admission = (Flooded if flooded else Unflooded)(most, self.metrics)
         inside = AdmissionMiddleware(self._answer, admission, Pace())
         outside = RequestMiddleware(inside, self.metrics, self.draining)
 
@@ -236,3 +248,14 @@ async def test_connections_are_closed_while_the_gateway_drains(service: Service)
     client.send(EMPTY)
     assert b"connection: close" in await client.answer()
     assert await client.is_closed()
+
+
+async def test_who_is_held_up_in_a_flood_is_answered_by_the_application() -> None:
+    service = Service(door=True, flooded=True)
+    await service.fill()
+    client = await service.connect()
+    for _ in range(3):
+        client.send(EMPTY)
+        assert (await client.answer()).startswith(b"HTTP/1.1 429 ")
+    assert len(service.seen) == 1 + 2
+    await service.stop()
