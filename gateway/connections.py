@@ -92,6 +92,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         """Parses what has come, unless its headers are too large."""
         awaited = self._awaiting_headers
         super().data_received(data)
+        self._await_next()
         if awaited is None or awaited is not self._awaiting_headers:  # part of it ended a body, or all headers came
             return
         self._header_bytes += len(data)
@@ -112,8 +113,6 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         """The whole request is there."""
         self._stop_lingering()
         super().on_message_complete()
-        if self.cycle.response_complete:  # its keep-alive timer ended when the rest of the body came
-            self._await_headers()
 
     def on_response_complete(self) -> None:
         """The answer is on its way, perhaps before the whole request has come."""
@@ -137,6 +136,14 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if self._door is None or not cycle.keep_alive or piling_up:
             return None
         return self._door.refusal(cast("Scope", cycle.scope), self.server_state.default_headers)
+
+    def _await_next(self) -> None:
+        """Whatever comes ends the keep-alive timer, be it the rest of an answered request or an empty line."""
+        timers = (self._awaiting_headers, self._awaiting_rest, self.timeout_keep_alive_task)
+        if self.cycle is not None and self.cycle.response_complete and not any(timers):
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
 
     def _await_headers(self) -> None:
         if self._awaiting_headers is None:

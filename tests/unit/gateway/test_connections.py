@@ -82,3 +82,14 @@ async def test_the_rest_of_a_refused_body_is_not_awaited_for_ever(address: tuple
     begun = HEAD + b"content-length: 1000\r\n\r\n"
     said = await answered(address, begun, *[b"x"] * 8, pause_s=0.05)
     assert b"429 Too Many Requests" in said
+
+
+@pytest.mark.parametrize("rest", [b"", b"\r\n"])
+async def test_an_idle_connection_is_closed_in_silence(address: tuple[str, int], rest: bytes) -> None:
+    said = await answered(address, HEAD + b"content-length: 0\r\n\r\n", rest, pause_s=0.1)
+    assert said.count(b"HTTP/1.1") == 1
+
+
+async def test_a_connection_that_is_idle_after_a_refused_body_is_closed_in_silence(address: tuple[str, int]) -> None:
+    said = await answered(address, HEAD + b"content-length: 2\r\n\r\nx", b"x", pause_s=0.1)
+    assert said.count(b"HTTP/1.1") == 1
