@@ -10,7 +10,6 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import Context
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -19,6 +18,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway import problems
+from gateway.tally import Tally
 from services.chassis.errors import Overloaded, TooSlow
 from services.chassis.metrics import TierMetrics
 
@@ -55,14 +55,11 @@ class Admission:
 
     Refusals are at once while there are few of them for every answer. Clients that come again at once instead of when
     they are told would else take more and more from those that were let in: their next refusal waits that long.
-
-    The log tells once a second how many were refused, not of each: a flood fills no disk and takes less from others.
     """
 
     at_once_per_answer: ClassVar[int] = 8
     """Twice what five times as many requests as can be answered take."""
     hold_up_s: ClassVar[float] = problems.RETRY_AFTER_S
-    telling_s: ClassVar[float] = 1.0
 
     def __init__(self, most: Admitted, metrics: TierMetrics) -> None:
         self._most = most
@@ -71,7 +68,7 @@ class Admission:
         self._bytes = 0
         self._at_once = self._most_at_once = self.at_once_per_answer * most.requests
         self._held_up = 0
-        self._untold_refusals = 0
+        self._tally = Tally(_log, "full", "refused")
 
     def refuses(self, scope: Scope) -> bool:
         """Whether this request may not come in now."""
@@ -110,18 +107,11 @@ class Admission:
         """Counts one."""
         self._at_once = max(0, self._at_once - 1)
         self._metrics.refusals.inc()
-        if not self._untold_refusals:
-            of_no_request = Context()
-            asyncio.get_running_loop().call_later(self.telling_s, self._tell_refusals, context=of_no_request)
-        self._untold_refusals += 1
+        self._tally.note()
 
     def _announced_bytes(self, scope: Scope) -> int:
         length = Headers(raw=scope["headers"]).get("content-length", "")
         return min(int(length), self._most.largest_bytes) if length.isdecimal() else self._most.largest_bytes
-
-    def _tell_refusals(self) -> None:
-        _log.warning("full", extra={"fields": {"refused": self._untold_refusals}})
-        self._untold_refusals = 0
 
 
 class AdmissionMiddleware:

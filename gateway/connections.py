@@ -13,6 +13,7 @@ from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
+from gateway.acceptor import Acceptor, Places
 from gateway.door import Door
 
 MAX_HEADER_BYTES = 32 * 1024
@@ -23,15 +24,16 @@ _TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-lengt
 
 
 class BoundedServer(uvicorn.Server):
-    """uvicorn's server, which gives a TLS handshake a minute, and its end half of one.
+    """uvicorn's server, which takes in any number of connections, and gives a TLS handshake a minute.
 
     Where there is a `door`, connections ask it before the application.
     """
 
     patience_s: ClassVar[float] = 10.0
 
-    def __init__(self, config: uvicorn.Config, door: Door | None = None) -> None:
+    def __init__(self, config: uvicorn.Config, *, most_connections: int, door: Door | None = None) -> None:
         super().__init__(config)
+        self._places = Places(most_connections)
         self._door = door
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -41,20 +43,13 @@ class BoundedServer(uvicorn.Server):
             config=self.config,  # type: ignore[call-arg]  # uvicorn types it as any Protocol
             server_state=self.server_state,
             app_state={},
+            places=self._places,
             door=self._door,
         )
-        patience_s = self.patience_s if self.config.ssl else None
-        self.servers = [
-            await asyncio.get_running_loop().create_server(
-                protocol,
-                sock=listener,
-                ssl=self.config.ssl,
-                backlog=self.config.backlog,
-                ssl_handshake_timeout=patience_s,
-                ssl_shutdown_timeout=patience_s,
-            )
-            for listener in sockets or ()
+        acceptors = [
+            Acceptor(listener, self._places, protocol, self.config.ssl, self.patience_s) for listener in sockets or ()
         ]
+        self.servers = cast("list[asyncio.Server]", acceptors)  # what uvicorn does with them, an acceptor can: end
         self.started = True
 
 
@@ -72,18 +67,31 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     _header_bytes = 0
 
     def __init__(
-        self, config: uvicorn.Config, server_state: ServerState, app_state: dict[str, Any], door: Door | None = None
+        self,
+        config: uvicorn.Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        *,
+        places: Places,
+        door: Door | None,
     ) -> None:
         super().__init__(config, server_state, app_state)
+        self._places = places
         self._door = door
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         """The first request is awaited."""
         super().connection_made(transport)
+        self._places.idles(self)
         self._await_headers()
+
+    def drop(self) -> None:
+        """Ends the connection at once."""
+        self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing is awaited any more."""
+        self._places.leaves(self)
         self._stop_waiting()
         self._stop_lingering()
         super().connection_lost(exc)
@@ -107,6 +115,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """The headers are there."""
         self._stop_waiting()
+        self._places.works(self)
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
@@ -118,11 +127,13 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         """The answer is on its way, perhaps before the whole request has come."""
         if self.cycle.more_body:
             self._awaiting_rest = self.loop.call_later(self.patience_s, self.transport.close)
+        if not self.pipeline:
+            self._places.idles(self)
         super().on_response_complete()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         """Uvicorn's own, which every request reaches in its turn: at the door first, then in the application."""
-        refusal = self._refusal(cycle) if app is self.app else None
+        refusal = self._refusal(cycle)
         if refusal is None:
             super()._start_asgi_task(cycle, app)
             return

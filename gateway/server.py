@@ -13,6 +13,7 @@ from contextlib import contextmanager
 
 import uvicorn
 
+from gateway.acceptor import possible
 from gateway.admission import Admission, Admitted
 from gateway.app import create_app
 from gateway.audit.file import AuditFile
@@ -108,7 +109,6 @@ async def _serve(
     config = uvicorn.Config(
         app,
         http=BoundedHttpProtocol,
-        limit_concurrency=settings.max_connections,
         timeout_keep_alive=_KEEP_ALIVE_S,
         loop="asyncio",
         ws="none",
@@ -120,7 +120,7 @@ async def _serve(
         ssl_context_factory=(lambda _config, _default: listening_context(served)) if served is not None else None,
     )
     door = None if audit is not None or tracing.is_on() or log_shows_refusals() else Door(admission, metrics, draining)
-    server = _Server(config, door)
+    server = _Server(config, most_connections=possible(settings.max_connections), door=door)
     watching = asyncio.create_task(authenticator.watch())
     resting = asyncio.create_task(return_memory_at_rest())
     serving = asyncio.create_task(server.serve([listener]))

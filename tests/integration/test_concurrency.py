@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -223,6 +224,16 @@ def test_log_counts_refusals_at_the_door_and_tells_of_each_where_wanted(setting:
     told = {line["request_id"]: line for line in gateway.log if line.get("request_id") in ids}
     assert told.keys() == (ids if setting else set())
     assert all(("audit" in line) == ("AUDIT" in setting) for line in told.values())
+
+
+def test_a_flood_of_idle_connections_keeps_nobody_out() -> None:
+    gateway = start("gateway", FACET_GATEWAY_MAX_CONNECTIONS="20")
+    with ExitStack() as ending:
+        for _ in range(100):
+            ending.enter_context(socket.create_connection((gateway.host, gateway.port)))
+        assert httpx.get(f"{gateway.url}/healthz", timeout=TIMEOUT_S).status_code == 200
+        gateway.wait_for(lambda line: line["event"] == "too many connections" and line["dropped"] >= 1)
+    gateway.stop()
 
 
 async def test_cancelled_callers_work_is_dropped_from_the_queue(

@@ -29,7 +29,7 @@ async def answering_unread(scope: Scope, receive: Receive, send: Send) -> None:
 async def address() -> AsyncIterator[tuple[str, int]]:
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(answering_unread, http=Impatient, lifespan="off", log_config=None, timeout_keep_alive=1)
-    server = BoundedServer(config)
+    server = BoundedServer(config, most_connections=100)
     serving = asyncio.create_task(server.serve([listener]))
     yield listener.getsockname()
     server.should_exit = True

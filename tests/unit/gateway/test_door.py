@@ -69,7 +69,9 @@ class Service:
             server_header=False,
             ssl_context_factory=(lambda _config, _default: context) if context else None,
         )
-        self._server = BoundedServer(config, Door(admission, self.metrics, self.draining) if door else None)
+        self._server = BoundedServer(
+            config, most_connections=100, door=Door(admission, self.metrics, self.draining) if door else None
+        )
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._trusting = ssl.create_default_context(cadata=AUTHORITY.pem.decode()) if context else None
         self._serving = asyncio.create_task(self._server.serve([self._listener]))

@@ -67,7 +67,7 @@ async def port(settings: GatewayTlsSettings) -> AsyncIterator[int]:
         log_config=None,
         ssl_context_factory=lambda _config, _default: listening_context(served),
     )
-    server = ImpatientServer(config)
+    server = ImpatientServer(config, most_connections=100)
     serving = asyncio.create_task(server.serve([listener]))
     yield listener.getsockname()[1]
     server.should_exit = True
