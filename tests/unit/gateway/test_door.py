@@ -4,29 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import re
-import socket
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
-import uvicorn
-from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
 from gateway.admission import Admission, AdmissionMiddleware, Admitted, Pace
-from gateway.connections import BoundedHttpProtocol, BoundedServer
 from gateway.door import Door
 from gateway.draining import Draining
 from gateway.middleware import RequestMiddleware
 from services.chassis.metrics import TierMetrics
-from tests.support.certificates import SERVER, Authority
+from tests.support.raw_http import TIMEOUT_S, RawClient, Served, server_context
 
-AUTHORITY = Authority()
 HEAD = b"POST /v1/detect HTTP/1.1\r\nhost: example.org\r\n"
 EMPTY = HEAD + b"content-length: 0\r\n\r\n"
-TIMEOUT_S = 10.0
 
 
 class Unflooded(Admission):
@@ -45,11 +38,10 @@ class Service:
 
     def __init__(self, *, door: bool, flooded: bool = False, context: ssl.SSLContext | None = None) -> None:
         self.let_go = {"GET": asyncio.Event(), "POST": asyncio.Event()}
-        self.seen: list[str] = []
-        """Ids of the requests that the application saw."""
+        self.seen = 0
+        """How many requests the application saw."""
         self.draining = Draining()
         self._has_seen = asyncio.Event()
-        self._clients: list[Connection] = []
         self.metrics = TierMetrics("test")
         most = Admitted(requests=1, upload_bytes=1 << 20, largest_bytes=1 << 20, held_up=10)
         admission = (Flooded if flooded else Unflooded)(most, self.metrics)
@@ -57,24 +49,14 @@ class Service:
         outside = RequestMiddleware(inside, self.metrics, self.draining)
 
         async def application(scope: Scope, receive: Receive, send: Send) -> None:
-            self.seen.append(Headers(raw=scope["headers"]).get("x-request-id", ""))
+            self.seen += 1
             self._has_seen.set()
             await outside(scope, receive, send)
 
-        config = uvicorn.Config(
-            application,
-            http=BoundedHttpProtocol,
-            lifespan="off",
-            log_config=None,
-            server_header=False,
-            ssl_context_factory=(lambda _config, _default: context) if context else None,
+        self._served = Served(
+            application, door=Door(admission, self.metrics, self.draining) if door else None, context=context
         )
-        self._server = BoundedServer(
-            config, most_connections=100, door=Door(admission, self.metrics, self.draining) if door else None
-        )
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self._trusting = ssl.create_default_context(cadata=AUTHORITY.pem.decode()) if context else None
-        self._serving = asyncio.create_task(self._server.serve([self._listener]))
+        self.connect = self._served.connect
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         while (await receive()).get("more_body"):
@@ -83,14 +65,7 @@ class Service:
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
         await send({"type": "http.response.body", "body": b""})
 
-    async def connect(self) -> Connection:
-        port = self._listener.getsockname()[1]
-        name = "localhost" if self._trusting else None
-        streams = await asyncio.open_connection("127.0.0.1", port, ssl=self._trusting, server_hostname=name)
-        self._clients.append(client := Connection(*streams))
-        return client
-
-    async def fill(self) -> Connection:
+    async def fill(self) -> RawClient:
         """A connection whose request has the only place."""
         inside = await self.connect()
         inside.send(EMPTY)
@@ -100,37 +75,7 @@ class Service:
     async def stop(self) -> None:
         for event in self.let_go.values():
             event.set()
-        for client in self._clients:
-            await client.leave()
-        self._server.should_exit = True
-        await asyncio.wait_for(self._serving, TIMEOUT_S)
-
-
-class Connection:
-    """A client's end."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self._writer = writer
-
-    def send(self, request: bytes) -> None:
-        self._writer.write(request)
-
-    async def answer(self) -> bytes:
-        """The next one, with one date for all."""
-        async with asyncio.timeout(TIMEOUT_S):
-            head = await self._reader.readuntil(b"\r\n\r\n")
-            [length] = re.findall(rb"content-length: (\d+)", head)
-            return re.sub(rb"date: .*?\r\n", b"date: then\r\n", head) + await self._reader.readexactly(int(length))
-
-    async def is_closed(self) -> bool:
-        async with asyncio.timeout(TIMEOUT_S):
-            return await self._reader.read() == b""
-
-    async def leave(self) -> None:
-        self._writer.close()
-        with suppress(OSError):
-            await self._writer.wait_closed()
+        await self._served.stop()
 
 
 @pytest.fixture
@@ -140,19 +85,8 @@ async def service() -> AsyncIterator[Service]:
     await service.stop()
 
 
-@pytest.fixture
-def server_context(tmp_path: Path) -> ssl.SSLContext:
-    for name, content in AUTHORITY.issue(SERVER).items():
-        (tmp_path / name).write_bytes(content)
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(tmp_path / "tls.crt", tmp_path / "tls.key")
-    return context
-
-
 @pytest.mark.parametrize("tls", [False, True])
-async def test_what_the_door_answers_is_what_the_application_would(
-    *, tls: bool, server_context: ssl.SSLContext
-) -> None:
+async def test_what_the_door_answers_is_what_the_application_would(*, tls: bool, tmp_path: Path) -> None:
     hosts = [b"example.org", b"localhost:8080"]
     ids = [b"x-request-id: " + given for given in (b"a", b"an/id-of:33=letters@the+longest.._", b"not harmless", b"")]
     requests = [
@@ -161,16 +95,17 @@ async def test_what_the_door_answers_is_what_the_application_would(
         for given in ids
         for path in (b"detect", b"anonymize?method=blur", b"no-such-call")
     ]
+    context = server_context(tmp_path) if tls else None
     answers: dict[bool, list[bytes]] = {}
     for door in (True, False):
-        service = Service(door=door, context=server_context if tls else None)
+        service = Service(door=door, context=context)
         await service.fill()
         client = await service.connect()
         for request in requests:
             client.send(request)
         said = [await client.answer() for _ in requests]
-        answers[door] = [re.sub(rb"[0-9a-f]{32}", b"made up", answer) for answer in said]
-        assert len(service.seen) == (1 if door else 1 + len(requests))
+        answers[door] = [re.sub(rb"[0-9a-f]{32}|date: .*", b"made up", answer) for answer in said]
+        assert service.seen == (1 if door else 1 + len(requests))
         assert service.metrics.registry.get_sample_value("facet_test_refusals_total") == len(requests)
         told = {"method": "unmatched", "code": "429"}
         assert service.metrics.registry.get_sample_value("facet_test_calls_total", told) == len(requests)
@@ -188,7 +123,7 @@ async def test_a_connection_is_refused_again_and_again_and_let_in_once_there_is_
     for _ in range(3):
         client.send(large)
         assert (await client.answer()).startswith(b"HTTP/1.1 429 ")
-    assert len(service.seen) == 1
+    assert service.seen == 1
     service.let_go["POST"].set()
     assert (await inside.answer()).startswith(b"HTTP/1.1 200 ")
     client.send(large)
@@ -240,7 +175,7 @@ async def test_who_wants_one_answer_alone_gets_it_from_the_application(service: 
     client.send(b"POST /v1/detect %b\r\nhost: example.org\r\ncontent-length: 0\r\n\r\n" % closing)
     assert b"connection: close" in await client.answer()
     assert await client.is_closed()
-    assert len(service.seen) == 2
+    assert service.seen == 2
 
 
 async def test_connections_are_closed_while_the_gateway_drains(service: Service) -> None:
@@ -259,5 +194,5 @@ async def test_who_is_held_up_in_a_flood_is_answered_by_the_application() -> Non
     for _ in range(3):
         client.send(EMPTY)
         assert (await client.answer()).startswith(b"HTTP/1.1 429 ")
-    assert len(service.seen) == 1 + 2
+    assert service.seen == 1 + 2
     await service.stop()
