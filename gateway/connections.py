@@ -127,9 +127,19 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         """The answer is on its way, perhaps before the whole request has come."""
         if self.cycle.more_body:
             self._awaiting_rest = self.loop.call_later(self.patience_s, self.transport.close)
-        if not self.pipeline:
-            self._places.idles(self)
+        self._note_idle()
         super().on_response_complete()
+
+    def resume_writing(self) -> None:
+        """The client has taken most of what was written."""
+        super().resume_writing()
+        self._note_idle()
+
+    def _note_idle(self) -> None:
+        """Idle, unless another request waits or much of an answer is still to be taken."""
+        answered = self.cycle is not None and self.cycle.response_complete
+        if answered and not self.flow.write_paused and not self.transport.is_closing():
+            self._places.idles(self)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         """Uvicorn's own, which every request reaches in its turn: at the door first, then in the application."""

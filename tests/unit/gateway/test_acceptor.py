@@ -19,12 +19,14 @@ from gateway.tally import Tally
 from tests.support.raw_http import TIMEOUT_S, RawClient, Served, server_context
 
 MOST = 3
+LARGE = 64 << 20
+"""More than the sockets hold."""
 GET = b"GET / HTTP/1.1\r\nhost: test\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nhost: test\r\ncontent-length: 0\r\n\r\n"
 
 
 class Application:
-    """Answers a POST when it is let go, and anything else at once."""
+    """Answers a POST when it is let go, and anything else at once; `/large` at length."""
 
     def __init__(self) -> None:
         self.let_go = asyncio.Event()
@@ -34,8 +36,10 @@ class Application:
         self.at_work += 1
         if scope["method"] == "POST":
             await self.let_go.wait()
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
-        await send({"type": "http.response.body", "body": b""})
+        body = bytes(LARGE if scope["path"] == "/large" else 0)
+        headers = [(b"content-length", str(len(body)).encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
 
 
 @pytest.fixture
@@ -84,6 +88,22 @@ async def test_who_is_at_work_is_not_dropped(gateway: Served, application: Appli
     for client in busy:
         assert (await client.answer()).startswith(b"HTTP/1.1 200 ")
     assert await is_served(await gateway.connect())
+
+
+async def test_an_answer_is_taken_to_its_end_before_its_connection_is_idle(
+    gateway: Served, application: Application
+) -> None:
+    slow = await gateway.connect()
+    slow.send(GET.replace(b"/", b"/large", 1))
+    async with asyncio.timeout(TIMEOUT_S):
+        while not application.at_work:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    for _ in range(2 * MOST):
+        assert await is_served(await gateway.connect())
+    assert len(await slow.answer()) > LARGE
+    newcomers = [await gateway.connect() for _ in range(MOST)]
+    assert await slow.is_closed()
+    assert await is_served(newcomers[-1])
 
 
 async def test_who_does_not_shake_hands_keeps_nobody_out(application: Application, tmp_path: Path) -> None:
