@@ -127,6 +127,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=2, help="how often all runs take turns, 2 or more")
     parser.add_argument("--model", default="retinaface-mobilenet025", help="the detector's; k8s/overlays name this one")
     arguments = parser.parse_args()
+    if arguments.rounds < 2:  # noqa: PLR2004
+        parser.error("--rounds: one run has no standard error; take 2 or more")
     seconds: float = arguments.seconds
     content = three_megapixels()
     stack = Stack(FACET_DETECTOR_MODEL=arguments.model, FACET_GATEWAY_DEADLINE_S=str(DEADLINE_S))

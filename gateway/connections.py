@@ -24,7 +24,7 @@ _TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-lengt
 
 
 class BoundedServer(uvicorn.Server):
-    """uvicorn's server, which takes in any number of connections, and gives a TLS handshake a minute.
+    """uvicorn's server, with bounds: so many connections, and so long for a TLS handshake and for the end of one.
 
     Where there is a `door`, connections ask it before the application.
     """
