@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,13 @@ from skimage import data
 
 from services.chassis.models.store import ModelState, ModelStore
 from services.chassis.settings import ModelSettings
+from tests.support.event_loops import SuccessiveEventLoop
 from tests.support.processes import REPOSITORY, Stack
+
+
+def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """The loop that every asynchronous test runs on."""
+    return {"successive": SuccessiveEventLoop}
 
 
 @pytest.fixture(scope="session")
