@@ -158,9 +158,8 @@ async def test_answer_tells_how_long_it_waited_and_how_long_the_device_worked() 
     device, log = Device(batch_s=0.05), Log()
     async with batching(device, log, max_batch=1) as batcher:
         first, second = await asyncio.gather(batcher.embed(face(1)), batcher.embed(faces(2, 3)))
-    assert first.queue_wait_s < 0.05
     assert first.device_s >= 0.05
-    assert second.queue_wait_s >= 0.1  # behind the first face and its own
+    assert second.queue_wait_s >= first.queue_wait_s + 0.1  # behind the first face and its own
     assert second.device_s >= 0.1
     assert len(log.waits_s) == len(log.devices_s) == 3
 
@@ -187,11 +186,9 @@ async def test_call_that_would_be_answered_too_late_is_refused_at_once() -> None
             asyncio.create_task(embedded(batcher, faces(*range(number, number + 4)))) for number in range(10, 30, 4)
         ]
         await asyncio.sleep(0)
-        sent_s = time.monotonic()
         with pytest.raises(Overloaded, match="too many to answer in time"):
-            await embedded(batcher, face(1), deadline_s=sent_s + 0.3)
-        assert time.monotonic() - sent_s < 0.05
-        await embedded(batcher, face(1), deadline_s=sent_s + 30)
+            embedded(batcher, face(1), deadline_s=time.monotonic() + 0.3).send(None)  # waits for nothing
+        await embedded(batcher, face(1), deadline_s=time.monotonic() + 30)
         await asyncio.gather(*crowd)
     assert log.refusals == 1
 
@@ -337,16 +334,16 @@ async def test_of_200_concurrent_callers_who_leave_at_random_nobody_gets_another
 async def test_overload_at_four_times_capacity_keeps_throughput_and_deadlines() -> None:
     batch_s, max_batch, queue, deadline_s, duration_s = 0.02, 8, 16, 0.5, 1.5
     device, log = Device(batch_s=batch_s), Log()
-    refused_after_s: list[float] = []
+    begun_before_refusals: list[int] = []  # batches, from the call on
     answered_after_s: list[float] = []
     capacity_a_s = max_batch / batch_s
 
     async def caller(batcher: Batcher, number: int) -> None:
-        sent_s = time.monotonic()
+        sent_s, begun = time.monotonic(), len(log.batch_sizes)
         try:
             await embedded(batcher, face(number % 65_536), deadline_s=sent_s + deadline_s)
         except Overloaded:
-            refused_after_s.append(time.monotonic() - sent_s)
+            begun_before_refusals.append(len(log.batch_sizes) - begun)
         else:
             answered_after_s.append(time.monotonic() - sent_s)
 
@@ -361,6 +358,6 @@ async def test_overload_at_four_times_capacity_keeps_throughput_and_deadlines() 
 
     in_a_row = log.batch_sizes[2:-2]
     assert np.mean(in_a_row) >= 0.95 * max_batch  # the device never ran half empty
-    assert len(refused_after_s) > len(answered_after_s)
-    assert max(refused_after_s) < 0.05
+    assert len(begun_before_refusals) > len(answered_after_s)
+    assert max(begun_before_refusals) == 0
     assert max(answered_after_s) < deadline_s
