@@ -36,10 +36,13 @@ models: $(VENV)/.run ## Install the light models (a few MB)
 # So that no process is left with a long one when the others have ended.
 LONGEST_FIRST := $(addprefix tests/,e2e integration unit/embedder unit/detector unit/anonymizer unit contract)
 
-# Several tests run at once: threads of each for its matrices would only wait for the others'.
+# The browser is installed while Python's packages are. Several tests run at once: threads of each for its matrices
+# would only wait for the others'.
 test: export OMP_NUM_THREADS = 1
 test: export OPENBLAS_NUM_THREADS = 1
-test: $(VENV)/.dev models system browser kubectl promtool ## Run the whole check
+test: ## Run the whole check
+	@$(MAKE) --no-print-directory --jobs=2 $(VENV)/.dev browser
+	@$(MAKE) --no-print-directory models
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync check k8s-check
 	@$(BIN)/pytest --quiet --numprocesses=4 --dist=loadfile --no-loadscope-reorder $(LONGEST_FIRST)
 	@$(BIN)/pytest --quiet tests/load
@@ -81,7 +84,7 @@ leak-scan: $(VENV)/.dev models system ## Search all that was written in a run fo
 	@command -v strace >/dev/null || { $(call apt_install,strace); }
 	@$(BIN)/python -m tests.hostile.leak_scan
 
-e2e: $(VENV)/.dev models system browser ## Drive the page in a real browser
+e2e: $(VENV)/.dev models browser ## Drive the page in a real browser
 	@$(BIN)/pytest --quiet tests/e2e
 
 k8s-check: $(VENV)/.dev kubectl promtool ## Render every overlay with every component, check them, and check the checks
@@ -103,7 +106,7 @@ nameserver: ## Install the name server that gives tests a name for many replicas
 folders: $(VENV)/.dev models system ## Anonymize 2,000 pictures, killed on the way, sharded, from and to an S3 server
 	@$(BIN)/pytest --quiet tests/folders
 
-browser: ## Install the browser that the tests drive
+browser: system ## Install the browser that the tests drive
 	@command -v chromium >/dev/null || { $(call apt_install,chromium fonts-dejavu-core); }
 
 bench: $(VENV)/.dev models system ## Measure: REST, gRPC and the same work in one process, side by side
@@ -156,7 +159,8 @@ image-detector-retinaface: ## The detector's image with RetinaFace
 protos: $(VENV)/.run ## Generate the protobuf stubs
 	@$(PIP) --no-deps --editable .
 
-system: ## Install the system libraries that mediapipe links and that rewrite JPEG files
+# After what may install a package too: dpkg serves one at a time.
+system: $(VENV)/bin/python ## Install the system libraries that mediapipe links and that rewrite JPEG files
 	@found="$$(ldconfig -p)"; for library in libEGL.so.1 libGLESv2.so.2 libturbojpeg.so.0; do \
 		case "$$found" in *"$$library"*) ;; *) missing=yes ;; esac; \
 	done; [ -z "$$missing" ] || { $(call apt_install,libegl1 libgles2 libturbojpeg0); }
