@@ -8,7 +8,7 @@ from contextvars import Context
 
 
 class SuccessiveEventLoop(asyncio.SelectorEventLoop):
-    """One of many.
+    """A loop after which others run.
 
     gRPC has one completion queue in a process (grpc._cython, `PollerCompletionQueue`): what it finishes for a test that
     has ended is handed out in the loop of the next, to a loop that is closed, and asyncio logs that as an error of the

@@ -67,7 +67,7 @@ def test_mutated_files_end_in_a_domain_error_or_a_picture_and_soon() -> None:
     for seed in seeds():
         for _ in range(MUTATIONS_A_SEED):
             content = mutate(seed, chance)
-            started = time.process_time()
+            started = time.perf_counter()
             try:
                 done = anonymize(content, [FACE], Redaction(outline=True), limits=LIMITS)
             except FacetError:
@@ -76,6 +76,6 @@ def test_mutated_files_end_in_a_domain_error_or_a_picture_and_soon() -> None:
                 assert decode(done.content).size == (done.width_px, done.height_px)
                 assert b"MARKER" not in done.content
                 pictures += 1
-            assert time.process_time() - started < 2
+            assert time.perf_counter() - started < 2
     assert pictures > 50
     assert errors > 50

@@ -124,12 +124,12 @@ def test_header_that_tells_another_size_than_the_pixels_have_is_refused(told: tu
     content = with_header_size(heif(smooth(900, 700)), *told)
     picture = open_picture(content, LIMITS)
     assert (picture.width_px, picture.height_px) == told
-    started = time.process_time()
+    started = time.perf_counter()
     with pytest.raises(InvalidPicture):
         picture.pixels()
     with pytest.raises(InvalidPicture):
         picture.rgb(long_side_px=640)
-    assert time.process_time() - started < 2
+    assert time.perf_counter() - started < 2
 
 
 def test_decoding_starts_no_threads_that_stay() -> None:

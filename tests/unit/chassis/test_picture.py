@@ -294,10 +294,10 @@ def test_header_that_promises_too_much_is_refused_before_any_pixel_is_made(file_
 
 def test_tiff_of_very_many_pages_is_refused_at_the_second() -> None:
     content = tiff_with_pages(10_000)
-    started = time.process_time()
+    started = time.perf_counter()
     with pytest.raises(InvalidPicture, match="several frames or pages"):
         open_picture(content, PictureLimits(max_bytes=len(content), max_pixels=16))
-    assert time.process_time() - started < 0.1
+    assert time.perf_counter() - started < 0.1
 
 
 def test_progressive_jpeg_with_very_many_scans_is_refused_before_they_are_decoded() -> None:

@@ -158,8 +158,9 @@ async def test_answer_tells_how_long_it_waited_and_how_long_the_device_worked() 
     device, log = Device(batch_s=0.05), Log()
     async with batching(device, log, max_batch=1) as batcher:
         first, second = await asyncio.gather(batcher.embed(face(1)), batcher.embed(faces(2, 3)))
+    assert first.queue_wait_s < 0.05
     assert first.device_s >= 0.05
-    assert second.queue_wait_s >= first.queue_wait_s + 0.1  # behind the first face and its own
+    assert second.queue_wait_s >= 0.1  # behind the first face and its own
     assert second.device_s >= 0.1
     assert len(log.waits_s) == len(log.devices_s) == 3
 
