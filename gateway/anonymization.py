@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from facet.v1 import anonymizer_pb2, detector_pb2
+from gateway import notices
 from gateway.checking import Checked, Checker, Hidden, request_to_hide
-from gateway.choosing import Choice, Chosen
+from gateway.choosing import Choice, Chosen, ChosenBy
 from gateway.deadline import Deadline
 from gateway.pipeline import Pipeline
-from gateway.receipts import ReceiptKey, receipt_of
+from gateway.receipts import Check, ReceiptKey, Selection, receipt_of
 from services.chassis.errors import InvalidRequest, NotReady
 
 
@@ -24,6 +25,8 @@ class Order:
     output: anonymizer_pb2.OutputFormat.ValueType
     check: bool
     receipt: bool
+    hide_all: bool
+    """Whether the server's owner has every picture checked: a found face may stay visible by whom it shows alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +72,12 @@ class Anonymization:
         checked = None
         if order.check:
             hidden = Hidden(
-                original=order.content, chosen=chosen, picture=picture, config=order.config, redaction=order.redaction
+                original=order.content,
+                chosen=chosen,
+                picture=picture,
+                config=order.config,
+                redaction=order.redaction,
+                hide_all=order.hide_all,
             )
             checked = await self._checker.check(hidden, deadline)
         return self._answer(order, chosen, picture, checked)
@@ -95,16 +103,22 @@ class Anonymization:
         checked: Checked | None,
     ) -> Anonymized:
         picture = checked.picture if checked else hidden
+        visible = checked.visible_faces if checked else chosen.visible_faces
         receipt = ""
         if order.receipt:
             claims = receipt_of(
                 original=order.content,
                 result=picture.image.content,
-                faces=[*chosen.hidden, *(checked.escalated if checked else ())],
+                boxes=[*hidden.hidden, *(checked.escalated if checked else ())],
                 redaction=order.redaction,
-                detection_model=chosen.detection_model or (checked.detection_model if checked else ""),
-                embedding_model=chosen.embedding_model or (checked.embedding_model if checked else ""),
-                check=checked.outcome if checked else "",
+                choice=Selection(
+                    chosen_by=chosen.by,
+                    faces_found=chosen.found_faces,
+                    faces_visible=visible,
+                    detection_model=chosen.detection_model,
+                    embedding_model=chosen.embedding_model or (checked.embedding_model if checked else ""),
+                ),
+                check=Check(outcome=checked.outcome, model=checked.detection_model) if checked else Check(),
             )
             receipt = self.receipt_key().sign(claims)
         return Anonymized(
@@ -114,10 +128,20 @@ class Anonymization:
             hidden_faces=hidden.hidden_regions + (checked.new_faces if checked else 0),
             model_id=chosen.detection_model,
             embedding_model=chosen.embedding_model or (checked.embedding_model if checked else ""),
-            notice=" ".join(filter(None, (chosen.notice, hidden.notice))),
+            notice=" ".join(filter(None, (chosen.notice, hidden.notice, _notice_of_given(chosen, hidden, checked)))),
             check=checked.outcome if checked else "",
             receipt=receipt,
         )
+
+
+def _notice_of_given(chosen: Chosen, hidden: anonymizer_pb2.AnonymizeImageResponse, checked: Checked | None) -> str:
+    """What only the results tell of faces that the caller gave."""
+    if chosen.by is not ChosenBy.CALLER:
+        return ""
+    sentences = [notices.outside(len(chosen.hidden) - hidden.hidden_regions)]
+    if checked:
+        sentences += [notices.not_given(checked.visible_faces), notices.found_unasked(checked.new_faces)]
+    return " ".join(filter(None, sentences))
 
 
 def _refuse_other_size(chosen: Chosen, picture: anonymizer_pb2.AnonymizeImageResponse) -> None:

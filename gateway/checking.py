@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from facet.v1 import anonymizer_pb2, detector_pb2, geometry_pb2, image_pb2
-from gateway.choosing import Chosen, unlimited
+from gateway.choosing import Chosen, ChosenBy
 from gateway.deadline import Deadline
 from gateway.overlaps import box_of, touches_any
 from gateway.patches import is_one_colour
 from gateway.pipeline import Pipeline
 from gateway.recognition import Recognition
 from services.chassis.errors import StillRecognisable
+from services.chassis.geometry import Box
+from services.chassis.wire import box_from_wire
 
 ROUNDS = 3
 """So often a picture is hidden more strongly before the check is given up."""
@@ -31,6 +33,8 @@ class Hidden:
     picture: anonymizer_pb2.AnonymizeImageResponse
     config: detector_pb2.DetectionConfig
     redaction: anonymizer_pb2.Redaction
+    hide_all: bool
+    """Whether the check searches as this server does by default, at least, whatever the request leaves out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +42,7 @@ class Checked:
     """A picture in which nothing of what was hidden is found or recognised any more."""
 
     picture: anonymizer_pb2.AnonymizeImageResponse
-    escalated: Sequence[geometry_pb2.Face]
+    escalated: Sequence[geometry_pb2.BoundingBox]
     """What was hidden again, in one colour."""
     hidden_again: int
     """How many of the hidden faces lie there."""
@@ -48,11 +52,16 @@ class Checked:
     embedding_model: str
     """Empty where nobody could be compared."""
     identity: str
+    visible_faces: int
+    """How many found faces stay visible: of the original's, or where that was not searched, of the result's."""
+    by: ChosenBy
 
     @property
     def outcome(self) -> str:
-        """For the answer's header."""
-        return f"passed; escalated={self.hidden_again + self.new_faces}; identity={self.identity}"
+        """For the answer's header; `passed` where nobody is left visible but people to keep, else `partial`."""
+        word = "partial" if self.visible_faces and self.by is not ChosenBy.KEEP else "passed"
+        visible = f"; visible={self.visible_faces}" if self.visible_faces else ""
+        return f"{word}; escalated={self.hidden_again + self.new_faces}{visible}; identity={self.identity}"
 
 
 class Checker:
@@ -70,23 +79,23 @@ class Checker:
         """
         picture, redaction = hidden.picture, _in_one_colour(hidden.redaction)
         recognition = await Recognition.of(self._pipeline, hidden.original, hidden.chosen.hidden, deadline)
-        config = unlimited(hidden.config)
-        config.include_aligned = True
+        config = _of_the_check(hidden)
         known = [box_of(face) for face in hidden.chosen.hidden]
-        escalated: list[geometry_pb2.Face] = []
+        escalated: list[geometry_pb2.BoundingBox] = []
         new_faces, rounds = 0, 0
         while True:
             content = picture.image.content
             detection = await self._pipeline.detect(content, config, deadline)
-            found = [
-                face
-                for face in detection.faces
-                if hidden.chosen.must_not_show(box_of(face)) and not is_one_colour(face.aligned)
-            ]
+            seen = [face for face in detection.faces if not is_one_colour(face.aligned)]
+            weaker = await self._weaker(detection, content, deadline)
+            if hidden.hide_all:
+                seen += weaker
+            found = [face for face in seen if hidden.chosen.must_not_show(box_of(face))]
             recognised = await recognition.still_known(content, deadline)
             exposed = to_hide_again(found, recognised, hidden.chosen.hidden)
             if not exposed:
-                places = [box_of(face) for face in escalated]
+                places = [box_from_wire(box, field="box") for box in escalated]
+                before = hidden.chosen.visible_faces
                 return Checked(
                     picture=picture,
                     escalated=escalated,
@@ -95,6 +104,8 @@ class Checker:
                     detection_model=detection.model_id,
                     embedding_model=recognition.model_id,
                     identity=recognition.summary,
+                    visible_faces=before if before is not None else _count_beside(known, (*seen, *weaker)),
+                    by=hidden.chosen.by,
                 )
             if rounds == ROUNDS:
                 raise StillRecognisable(
@@ -106,7 +117,15 @@ class Checker:
             new = [box for box in map(box_of, exposed) if not touches_any(box, known)]
             known += new
             new_faces += len(new)
-            escalated += exposed
+            escalated += picture.hidden
+
+    async def _weaker(
+        self, detection: detector_pb2.DetectFacesResponse, content: bytes, deadline: Deadline
+    ) -> list[geometry_pb2.Face]:
+        """What was found in a result below the confidence or the size that the request asked for."""
+        crops = await self._pipeline.align(content, detection.left_out, deadline)
+        pairs = zip(detection.left_out, crops, strict=True)
+        return [face for face, crop in pairs if crop is None or not is_one_colour(crop)]
 
 
 def to_hide_again(
@@ -140,6 +159,23 @@ def request_to_hide(
         regions=[anonymizer_pb2.Region(box=face.box, landmarks=face.landmarks) for face in faces],
         redaction=redaction,
     )
+
+
+def _count_beside(places: Sequence[Box], faces: Sequence[geometry_pb2.Face]) -> int:
+    return sum(not touches_any(box_of(face), places) for face in faces)
+
+
+def _of_the_check(hidden: Hidden) -> detector_pb2.DetectionConfig:
+    """As the request searched, without its limits; where all are to be hidden, as the server does by default."""
+    config = detector_pb2.DetectionConfig()
+    config.CopyFrom(hidden.config)
+    config.max_faces = 0
+    config.include_aligned = True
+    if hidden.hide_all:
+        config.model, config.min_face_px = "", 0
+        if config.recall == detector_pb2.RECALL_FAST:
+            config.recall = detector_pb2.RECALL_BALANCED
+    return config
 
 
 def _in_one_colour(redaction: anonymizer_pb2.Redaction) -> anonymizer_pb2.Redaction:

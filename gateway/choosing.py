@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import partial
 from typing import Protocol
 
 import numpy as np
 
 from facet.v1 import detector_pb2, geometry_pb2
+from gateway import notices
 from gateway.deadline import Deadline
 from gateway.given_faces import read_given_faces
 from gateway.overlaps import box_of, lies_in_any, touches_any
@@ -21,11 +23,27 @@ from services.chassis.errors import InvalidRequest, NotReady
 from services.chassis.geometry import Box
 
 
+class ChosenBy(StrEnum):
+    """Who or what decided which faces are hidden."""
+
+    SEARCH = "search"
+    """Every face that was found."""
+    CALLER = "caller"
+    """Exactly the faces that the request gave."""
+    KEEP = "keep"
+    """Every face that was found, but not of people to keep."""
+    ONLY = "only"
+    """The faces that may be of people to hide."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chosen:
     """The faces to hide, and what they were chosen by."""
 
+    by: ChosenBy
     hidden: Sequence[geometry_pb2.Face]
+    visible_faces: int | None = None
+    """How many of the found faces stay visible; None = nothing was detected."""
     must_not_show: Callable[[Box], bool]
     """Whether a face found in the result at this place is one that was to be hidden."""
     size_px: tuple[int, int] | None = None
@@ -52,8 +70,13 @@ class Choice(Protocol):
         ...
 
 
-def choice_of(upload: AnonymizationUpload, pipeline: Pipeline) -> Choice:
+def choice_of(upload: AnonymizationUpload, pipeline: Pipeline, *, hide_all: bool = False) -> Choice:
     """The way that a request asks for.
+
+    Args:
+        upload: The request's body.
+        pipeline: The tiers.
+        hide_all: Whether a found face may stay visible by whom it shows alone, whatever else the request says.
 
     Raises:
         InvalidRequest: It asks for two ways at once, or its `faces` are malformed.
@@ -62,43 +85,49 @@ def choice_of(upload: AnonymizationUpload, pipeline: Pipeline) -> Choice:
     if len(asked) > 1:
         raise InvalidRequest(f"{' and '.join(asked)} exclude each other; send one of them")
     if upload.faces is not None:
-        return GivenChoice(upload.faces)
+        return GivenChoice(upload.faces, hide_all=hide_all)
     if upload.keep:
-        return PeopleChoice(pipeline, upload.keep, "keep", Keep)
+        return PeopleChoice(pipeline, upload.keep, ChosenBy.KEEP, Keep, hide_all=hide_all)
     if upload.only:
-        return PeopleChoice(pipeline, upload.only, "only", Only)
-    return FoundChoice(pipeline)
+        return PeopleChoice(pipeline, upload.only, ChosenBy.ONLY, Only, hide_all=hide_all)
+    return FoundChoice(pipeline, hide_all=hide_all)
 
 
 class FoundChoice:
     """Every face that the detector finds."""
 
-    def __init__(self, pipeline: Pipeline) -> None:
+    def __init__(self, pipeline: Pipeline, *, hide_all: bool = False) -> None:
         self._pipeline = pipeline
+        self._hide_all = hide_all
 
     async def choose(self, content: bytes, config: detector_pb2.DetectionConfig, deadline: Deadline) -> Chosen:
         """Detects."""
-        detection = await self._pipeline.detect(content, unlimited(config), deadline)
-        considered = config.max_faces or len(detection.faces)
+        detection = await self._pipeline.detect(content, config, deadline)
+        found = [*detection.faces, *detection.left_out]
+        hidden = found if self._hide_all else found[: len(detection.faces)]
+        shown = found[len(hidden) :]
         return Chosen(
-            hidden=detection.faces[:considered],
-            must_not_show=_all_but(detection.faces[considered:]),
-            found_faces=len(detection.faces),
+            by=ChosenBy.SEARCH,
+            hidden=hidden,
+            visible_faces=len(shown),
+            must_not_show=_all_but(shown),
+            found_faces=len(found),
             detection_model=detection.model_id,
-            notice=detection.notice,
+            notice=_joined(detection.notice, notices.left_out(len(shown), config)),
         )
 
 
 class GivenChoice:
     """Exactly the faces that a caller gives; nothing is detected."""
 
-    def __init__(self, document: bytes) -> None:
+    def __init__(self, document: bytes, *, hide_all: bool = False) -> None:
         """Reads them.
 
         Raises:
             InvalidRequest: They are malformed.
         """
         self._given = read_given_faces(document)
+        self._hide_all = hide_all
 
     async def choose(
         self,
@@ -109,8 +138,9 @@ class GivenChoice:
         """What else a search of the result finds was left visible on purpose."""
         boxes = [box_of(face) for face in self._given.faces]
         return Chosen(
+            by=ChosenBy.CALLER,
             hidden=self._given.faces,
-            must_not_show=partial(touches_any, others=boxes),
+            must_not_show=_all_but([]) if self._hide_all else partial(touches_any, others=boxes),
             size_px=(self._given.width_px, self._given.height_px),
         )
 
@@ -119,11 +149,19 @@ class PeopleChoice:
     """Every found face, but not of people to keep, or not of people other than those to hide."""
 
     def __init__(
-        self, pipeline: Pipeline, references: Sequence[bytes], field: str, selection: type[Keep] | type[Only]
+        self,
+        pipeline: Pipeline,
+        references: Sequence[bytes],
+        by: ChosenBy,
+        selection: type[Keep] | type[Only],
+        *,
+        hide_all: bool = False,
     ) -> None:
         self._pipeline = pipeline
-        self._references = {f"{field}[{index}]": reference for index, reference in enumerate(references)}
+        self._references = {f"{by}[{index}]": reference for index, reference in enumerate(references)}
+        self._by = by
         self._selection = selection
+        self._hide_all = hide_all
 
     async def choose(self, content: bytes, config: detector_pb2.DetectionConfig, deadline: Deadline) -> Chosen:
         """Detects, embeds and compares."""
@@ -136,32 +174,35 @@ class PeopleChoice:
             deadline=deadline,
         )
         selection = self._selection(people=people, threshold=model.threshold)
-        embedded = await self._pipeline.embed(content, unlimited(config), deadline)
+        embedded = await self._pipeline.embed(content, config, deadline)
         if embedded.model_id != model.model_id:
             raise NotReady("the embedder is changing its model; try again shortly")
         detection = embedded.detection
-        considered = config.max_faces or len(detection.faces)
         hidden: list[geometry_pb2.Face] = []
-        shown = list(detection.faces[considered:])
-        for face, embedding in zip(detection.faces[:considered], embedded.embeddings, strict=False):
+        shown: list[geometry_pb2.Face] = []
+        for face, embedding in zip(detection.faces, embedded.embeddings, strict=True):
             vector = np.array(embedding.values, np.float64) if embedding else None
             (shown if selection.shows(vector) else hidden).append(face)
+        recognised = len(shown)
+        (hidden if self._hide_all else shown).extend(detection.left_out)
         return Chosen(
+            by=self._by,
             hidden=hidden,
+            visible_faces=len(shown),
             must_not_show=_all_but(shown),
-            found_faces=len(detection.faces),
+            found_faces=len(detection.faces) + len(detection.left_out),
             detection_model=detection.model_id,
             embedding_model=embedded.model_id,
-            notice=detection.notice,
+            notice=_joined(
+                detection.notice,
+                notices.kept(recognised) if self._by is ChosenBy.KEEP else notices.not_asked_for(recognised),
+                notices.left_out(len(shown) - recognised, config),
+            ),
         )
 
 
-def unlimited(config: detector_pb2.DetectionConfig) -> detector_pb2.DetectionConfig:
-    """The same without `max_faces`: what it leaves out must be known to be left visible on purpose."""
-    everything = detector_pb2.DetectionConfig()
-    everything.CopyFrom(config)
-    everything.max_faces = 0
-    return everything
+def _joined(*sentences: str) -> str:
+    return " ".join(filter(None, sentences))
 
 
 def _all_but(shown: Sequence[geometry_pb2.Face]) -> Callable[[Box], bool]:

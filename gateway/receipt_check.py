@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 from rich.table import Table
 
+from gateway.choosing import ChosenBy
 from gateway.commands.output import stdout
 from gateway.receipts import Receipt, read_file, read_public_key, read_receipt
 from services.chassis.errors import InvalidRequest, NotReady
@@ -66,6 +67,21 @@ def _refuse_other(picture: Path, sha256: str, which: str) -> None:
         raise InvalidRequest(f"{picture} is not the {which} that the receipt is for, or was changed since")
 
 
+def _choice(receipt: Receipt) -> str:
+    """How the hidden faces were chosen, for people."""
+    if not receipt.detection_model or receipt.chosen_by == ChosenBy.CALLER:
+        return "given by the caller; the original was not searched"
+    found = "" if receipt.faces_found is None else f"{receipt.faces_found} "
+    people = {ChosenBy.KEEP.value: ", but people to keep", ChosenBy.ONLY.value: ", of them people to hide"}
+    return f"{found}found by {receipt.detection_model}{people.get(receipt.chosen_by, '')}"
+
+
+def _visible(receipt: Receipt) -> str:
+    if receipt.faces_visible is None:
+        return "not known: neither the original nor the result was searched"
+    return f"{receipt.faces_visible} found faces stay visible"
+
+
 def _print(receipt: Receipt, *, original_checked: bool) -> None:
     console = stdout()
     console.print("[green]The receipt is genuine and belongs to this picture.[/]")
@@ -74,9 +90,12 @@ def _print(receipt: Receipt, *, original_checked: bool) -> None:
         "signed": f"{datetime.fromtimestamp(receipt.iat, UTC):%Y-%m-%d %H:%M:%S} UTC, Facet {receipt.facet_version}",
         "original": f"sha256 {receipt.input_sha256}" + (" (checked)" if original_checked else ""),
         "style": f"{receipt.style}, {receipt.shape}, strength {receipt.strength:g}, margin {receipt.margin:g}{weak}",
-        "found by": receipt.detection_model or "given by the caller",
+        "faces": _choice(receipt),
+        "visible": _visible(receipt),
         "compared by": receipt.embedding_model or "nobody",
-        "check": receipt.check or "none",
+        "check": f"{receipt.check}, searched by {receipt.check_model}"
+        if receipt.check_model
+        else receipt.check or "none",
         "request": receipt.request_id,
         "hidden": f"{len(receipt.regions)} regions (x_min, y_min, x_max, y_max)",
     }

@@ -6,6 +6,7 @@ import hashlib
 import math
 import time
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Self
@@ -22,7 +23,6 @@ from cryptography.hazmat.primitives.serialization import (
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from facet.v1 import anonymizer_pb2, geometry_pb2
-from gateway.overlaps import box_of
 from services.chassis.errors import InvalidRequest
 from services.chassis.request_id import current_request_id
 
@@ -43,53 +43,79 @@ class Receipt(BaseModel):
     input_sha256: str
     output_sha256: str
     regions: list[Region]
-    """The boxes that were hidden, rounded outwards; what is hidden reaches at least `margin` beyond each."""
+    """The hidden boxes within the picture, rounded outwards; what is hidden reaches `margin` beyond each."""
     style: str
     """Of what the check did not hide again in one colour."""
     shape: str
     strength: float
     margin: float
     allow_weak: bool
+    chosen_by: str = ""
+    """Who or what chose the faces: search, caller, keep or only; empty in receipts of old versions."""
+    faces_found: int | None = None
+    """How many faces were found in the original; None where nothing was searched before it was hidden."""
+    faces_visible: int | None = None
+    """How many found faces stay visible; None where neither the original nor the result was searched."""
     detection_model: str
-    """Empty where nothing was detected."""
+    """That found the faces; empty where nothing was searched before it was hidden."""
     embedding_model: str
     """Empty where nobody was compared."""
     check: str
-    """Empty where none was asked for."""
+    """Its outcome; empty where none was asked for."""
+    check_model: str = ""
+    """That searched the result; empty where no check was asked for."""
     facet_version: str
     request_id: str
 
 
-def receipt_of(  # noqa: PLR0913  (each is a claim)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """How the hidden faces were chosen: the claims of these names."""
+
+    chosen_by: str
+    faces_found: int | None
+    faces_visible: int | None
+    detection_model: str
+    embedding_model: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """The check of the result; empty where none was asked for."""
+
+    outcome: str = ""
+    model: str = ""
+
+
+def receipt_of(  # noqa: PLR0913  (each is a part of the claims)
     *,
     original: bytes,
     result: bytes,
-    faces: Sequence[geometry_pb2.Face],
+    boxes: Sequence[geometry_pb2.BoundingBox],
     redaction: anonymizer_pb2.Redaction,
-    detection_model: str,
-    embedding_model: str,
-    check: str,
+    choice: Selection,
+    check: Check,
 ) -> Receipt:
     """The receipt of a picture that was just made.
 
     Raises:
         InvalidRequest: More was hidden than a receipt holds.
     """
-    if len(faces) > MAX_REGIONS:
-        raise InvalidRequest(f"a receipt holds {MAX_REGIONS} regions at most, and this picture has {len(faces)}")
+    if len(boxes) > MAX_REGIONS:
+        raise InvalidRequest(f"a receipt holds {MAX_REGIONS} regions at most, and this picture has {len(boxes)}")
     return Receipt(
         iat=int(time.time()),
         input_sha256=hashlib.sha256(original).hexdigest(),
         output_sha256=hashlib.sha256(result).hexdigest(),
-        regions=[_region(face) for face in faces],
+        regions=[_region(box) for box in boxes],
         style=anonymizer_pb2.Style.Name(redaction.style).removeprefix("STYLE_").lower(),
         shape=anonymizer_pb2.Shape.Name(redaction.shape).removeprefix("SHAPE_").lower(),
         strength=round(redaction.strength, 6),  # a 32-bit float on the wire
         margin=round(redaction.margin, 6),
         allow_weak=redaction.allow_weak,
-        detection_model=detection_model,
-        embedding_model=embedding_model,
-        check=check,
+        **asdict(choice),
+        check=check.outcome,
+        check_model=check.model,
         facet_version=version("facet"),
         request_id=current_request_id.get(),
     )
@@ -181,6 +207,5 @@ def _load(pem: bytes, source: str) -> Ed25519PrivateKey | Ed25519PublicKey:
     return key
 
 
-def _region(face: geometry_pb2.Face) -> Region:
-    box = box_of(face)
+def _region(box: geometry_pb2.BoundingBox) -> Region:
     return math.floor(box.x_min), math.floor(box.y_min), math.ceil(box.x_max), math.ceil(box.y_max)

@@ -75,7 +75,7 @@ class GatewaySettings(BaseSettings):
     max_connections: PositiveInt = 2048
     """Open connections; one more is answered 503."""
     verify: bool = False
-    """Check every anonymized picture, whether or not a request asks for it."""
+    """Check every anonymized picture, whatever its request says; found faces stay visible by whom they show alone."""
     receipt_key: Path | None = None
     """A PEM file with the Ed25519 key that signs receipts; None = receipts are refused."""
     audit_log: Path | None = None

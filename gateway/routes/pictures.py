@@ -95,9 +95,16 @@ _ANONYMIZED: dict[int | str, dict[str, Any]] = {
             },
             "X-Facet-Notice": {"description": "What to know of it, if anything.", "schema": {"type": "string"}},
             "X-Facet-Check": {
-                "description": "Where the result was checked: how many faces were hidden more strongly, and whether "
-                "the hidden faces were compared with the originals.",
-                "schema": {"type": "string", "examples": ["passed; escalated=0; identity=compared"]},
+                "description": "Where the result was checked: `passed`, or `partial` where found faces stay visible "
+                "that no `keep` names; how many faces were hidden more strongly; how many stay visible; whether the "
+                "hidden faces were compared with the originals.",
+                "schema": {
+                    "type": "string",
+                    "examples": [
+                        "passed; escalated=0; identity=compared",
+                        "partial; escalated=1; visible=2; identity=not compared",
+                    ],
+                },
             },
             "X-Facet-Receipt": {
                 "description": "Where asked for: what was hidden, as a JWS that the key of `/v1/receipt-key` signed.",
@@ -143,12 +150,13 @@ def picture_routes(
         deed.options |= {field: count for field, count in given.items() if count}
         order = Order(
             content=upload.image,
-            choice=choice_of(upload, pipeline),
+            choice=choice_of(upload, pipeline, hide_all=settings.verify),
             config=parameters.detection_config(),
             redaction=parameters.redaction(),
             output=parameters.output(),
             check=parameters.verify or settings.verify,
             receipt=parameters.receipt,
+            hide_all=settings.verify,
         )
         deed.options["verify"] = order.check
         work = anonymization.anonymize(order, Deadline(within_s))

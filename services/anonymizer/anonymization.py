@@ -11,6 +11,7 @@ from services.anonymizer.jpeg.turbojpeg import UnsupportedJpegError, load_turboj
 from services.anonymizer.redaction import Redaction, cut_outs, redact
 from services.anonymizer.regions import Cutout, Region
 from services.chassis.errors import TooLarge
+from services.chassis.geometry import Box
 from services.chassis.picture import Picture, open_picture
 from services.chassis.picture_format import PictureFormat
 from services.chassis.settings import PictureLimits
@@ -29,9 +30,15 @@ class Anonymized:
     media_type: str
     width_px: int
     height_px: int
-    hidden_regions: int
+    hidden: Sequence[Box]
+    """One a region that touches the picture, in their order: the part of its box within the picture."""
     notice: str
     """What to know of it, for people; empty where there is nothing to say."""
+
+    @property
+    def hidden_regions(self) -> int:
+        """How many regions touch the picture."""
+        return len(self.hidden)
 
 
 def anonymize(
@@ -78,7 +85,7 @@ def anonymize(
         media_type=encoded.format.media_type,
         width_px=picture.width_px,
         height_px=picture.height_px,
-        hidden_regions=len(cutouts),
+        hidden=[cutout.face for cutout in cutouts],
         notice=" ".join(notices),
     )
 

@@ -55,6 +55,8 @@ class Cutout:
     """In each row of the part, the pixel after the last hidden one."""
     face_px: float
     """Longer side of the face's box: what styles are relative to."""
+    face: Box
+    """The part of the face's box within the picture; of the margin, where that alone reaches the picture."""
 
     @property
     def seed(self) -> int:
@@ -101,8 +103,22 @@ def cut_out(region: Region, *, shape: Shape, margin: float, width_px: int, heigh
         first = np.clip(np.ceil(middles - halves), 0, right - left).astype(np.int32)
         end = np.clip(np.floor(middles + halves) + 1, 0, right - left).astype(np.int32)
     return Cutout(
-        left=left, top=top, right=right, bottom=bottom, first=first, end=end, face_px=max(box.width, box.height)
+        left=left,
+        top=top,
+        right=right,
+        bottom=bottom,
+        first=first,
+        end=end,
+        face_px=max(box.width, box.height),
+        face=_part_within(box, width_px=width_px, height_px=height_px)
+        or Box(x_min=left, y_min=top, x_max=right, y_max=bottom),
     )
+
+
+def _part_within(box: Box, *, width_px: int, height_px: int) -> Box | None:
+    left, right = max(0.0, box.x_min), min(float(width_px), box.x_max)
+    top, bottom = max(0.0, box.y_min), min(float(height_px), box.y_max)
+    return Box(x_min=left, y_min=top, x_max=right, y_max=bottom) if left < right and top < bottom else None
 
 
 def _chords(

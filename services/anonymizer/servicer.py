@@ -21,7 +21,7 @@ from services.chassis.errors import InvalidRequest
 from services.chassis.picture_format import PictureFormat
 from services.chassis.settings import PictureLimits
 from services.chassis.streams import answer_in_order
-from services.chassis.wire import box_from_wire, landmarks_from_wire
+from services.chassis.wire import box_from_wire, box_to_wire, landmarks_from_wire
 from services.chassis.workers import WorkerPool
 
 _Styles = dict[int, Callable[[float], Style]]
@@ -94,6 +94,7 @@ class AnonymizerServicer(anonymizer_pb2_grpc.AnonymizerServiceServicer):
             height_px=done.height_px,
             hidden_regions=done.hidden_regions,
             notice=done.notice,
+            hidden=map(box_to_wire, done.hidden),
         )
 
 

@@ -65,6 +65,10 @@ class BlazeFaceSearch:
         """The model that answers."""
         return self._detector.model_id
 
+    def own_confidence(self, recall: Recall) -> float:
+        """Of the pass with the lowest threshold."""
+        return min(look.min_confidence for look in BLAZEFACE_PASSES[recall])
+
     def search(self, picture: Picture, *, recall: Recall, min_confidence: float | None) -> list[Face]:
         """The faces in pixels of the upright picture, in descending confidence."""
         passes = BLAZEFACE_PASSES[recall]

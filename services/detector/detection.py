@@ -49,6 +49,11 @@ class DetectionConfig:
         if self.max_faces < 0:
             raise InvalidRequest("max_faces must not be negative")
 
+    def wants(self, face: Face) -> bool:
+        """Whether a face is confident and large enough."""
+        large_enough = max(face.box.width, face.box.height) >= self.min_face_px
+        return large_enough and (self.min_confidence is None or face.confidence >= self.min_confidence)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Detection:
@@ -57,6 +62,8 @@ class Detection:
     width_px: int
     height_px: int
     faces: list[Face]
+    left_out: list[Face]
+    """What the search found at its own threshold, and the config left out."""
     aligned: list[AlignedFace | None]
     """One a face where crops were asked for, else empty."""
     model_id: str
@@ -75,14 +82,18 @@ def detect(content: bytes, config: DetectionConfig, *, models: DetectorModels, l
     picture = open_picture(content, limits)
     search = models.search(config.model)
     with limits.memory.hold(BYTES_A_PIXEL * picture.width_px * picture.height_px):
-        found = search.search(picture, recall=config.recall, min_confidence=config.min_confidence)
-        faces = [face for face in found if max(face.box.width, face.box.height) >= config.min_face_px]
-        faces = faces[: config.max_faces or None]
+        own = search.own_confidence(config.recall)
+        lowest = None if config.min_confidence is None else min(config.min_confidence, own)
+        found = search.search(picture, recall=config.recall, min_confidence=lowest)
+        faces = [face for face in found if config.wants(face)][: config.max_faces or None]
+        asked_for = {id(face) for face in faces}
+        left_out = [face for face in found if id(face) not in asked_for]
         aligned = _aligned(picture, faces) if config.include_aligned else []
     return Detection(
         width_px=picture.width_px,
         height_px=picture.height_px,
         faces=faces,
+        left_out=left_out,
         aligned=aligned,
         model_id=search.model_id(config.recall),
         notice=search.notice,

@@ -27,6 +27,10 @@ class FaceSearch(Protocol):
         """The model that answers, or several joined by "+"."""
         ...
 
+    def own_confidence(self, recall: Recall) -> float:
+        """The lowest score of a face that it answers where no `min_confidence` is given."""
+        ...
+
     def search(self, picture: Picture, *, recall: Recall, min_confidence: float | None) -> list[Face]:
         """The faces in pixels of the upright picture, in descending confidence.
 

@@ -126,6 +126,7 @@ def _response(detection: Detection) -> pb.DetectFacesResponse:
         faces=[_face(face, crop) for face, crop in zip(detection.faces, aligned, strict=True)],
         model_id=detection.model_id,
         notice=detection.notice,
+        left_out=[_face(face, None) for face in detection.left_out],
     )
 
 

@@ -80,9 +80,13 @@ def test_a_receipt_tells_what_was_done_and_no_more(
         "strength": 0.7,
         "margin": 0.3,
         "allow_weak": False,
+        "chosen_by": "search",
+        "faces_found": 1,
+        "faces_visible": 0,
         "detection_model": answered.headers["X-Facet-Model"],
         "embedding_model": "",
         "check": answered.headers["X-Facet-Check"],
+        "check_model": answered.headers["X-Facet-Model"],
         "request_id": answered.headers[HEADER],
     }
 

@@ -98,7 +98,8 @@ def test_a_face_that_a_person_left_visible_stays(stack: Stack, astronaut_jpeg: b
     files = {"image": astronaut_jpeg, "faces": given(corner)}
     with client_of(stack) as client:
         answer = client.post("/v1/anonymize", files=files, params={"verify": "true"})
-        assert answer.headers["X-Facet-Check"] == "passed; escalated=0; identity=not compared"
+        assert answer.headers["X-Facet-Check"] == "partial; escalated=0; visible=1; identity=not compared"
+        assert "1 face stays visible" in answer.headers["X-Facet-Notice"]
         assert len(faces_in(client, answer.content)) == 1
 
 

@@ -65,6 +65,10 @@ class RetinaFaceSearch:
             return f"{self._model.model_id}+{self._companion.model_id(recall)}"
         return self._model.model_id
 
+    def own_confidence(self, recall: Recall) -> float:
+        """Of the merged faces."""
+        return MIN_CONFIDENCE[recall]
+
     def search(self, picture: Picture, *, recall: Recall, min_confidence: float | None) -> list[Face]:
         """The faces in pixels of the upright picture, in descending confidence."""
         threshold = MIN_CONFIDENCE[recall] if min_confidence is None else min_confidence

@@ -6,6 +6,7 @@ import io
 import math
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -74,6 +75,15 @@ def test_faces_are_found_surest_first(two_astronauts: bytes, models: DetectorMod
 def test_max_faces_keeps_the_surest(two_astronauts: bytes, models: DetectorModels) -> None:
     everyone = _detect(two_astronauts, models, DetectionConfig())
     assert _detect(two_astronauts, models, DetectionConfig(max_faces=1)).faces == everyone.faces[:1]
+
+
+@pytest.mark.parametrize("limit", [{"max_faces": 1}, {"min_confidence": 0.9}, {"min_face_px": 80}], ids=str)
+def test_what_a_limit_leaves_out_is_told(two_astronauts: bytes, models: DetectorModels, limit: dict[str, Any]) -> None:
+    everyone = _detect(two_astronauts, models, DetectionConfig())
+    some = _detect(two_astronauts, models, DetectionConfig(**limit))
+    assert everyone.left_out == []
+    assert some.left_out
+    assert {face.box for face in (*some.faces, *some.left_out)} == {face.box for face in everyone.faces}
 
 
 def test_min_face_px_leaves_out_the_small(two_astronauts: bytes, models: DetectorModels) -> None:

@@ -21,25 +21,36 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from facet.v1 import anonymizer_pb2, geometry_pb2
-from gateway.receipts import MAX_REGIONS, Receipt, ReceiptKey, key_id, read_public_key, read_receipt, receipt_of
+from gateway.receipts import (
+    MAX_REGIONS,
+    Check,
+    Receipt,
+    ReceiptKey,
+    Selection,
+    key_id,
+    read_public_key,
+    read_receipt,
+    receipt_of,
+)
 from services.chassis.errors import InvalidRequest
 
 KEY = Ed25519PrivateKey.generate()
-FACE = geometry_pb2.Face(box=geometry_pb2.BoundingBox(x_min=-0.5, y_min=2.5, x_max=10.1, y_max=20))
+FACE = geometry_pb2.BoundingBox(x_min=-0.5, y_min=2.5, x_max=10.1, y_max=20)
 
 
-def receipt(*faces: geometry_pb2.Face) -> Receipt:
+def receipt(*boxes: geometry_pb2.BoundingBox) -> Receipt:
     redaction = anonymizer_pb2.Redaction(
         style=anonymizer_pb2.STYLE_BLUR, shape=anonymizer_pb2.SHAPE_BOX, strength=0.1, margin=0.3
     )
     return receipt_of(
         original=b"before",
         result=b"after",
-        faces=faces,
+        boxes=boxes,
         redaction=redaction,
-        detection_model="finder@1",
-        embedding_model="",
-        check="",
+        choice=Selection(
+            chosen_by="search", faces_found=3, faces_visible=1, detection_model="finder@1", embedding_model=""
+        ),
+        check=Check(outcome="passed", model="finder@2"),
     )
 
 
@@ -64,6 +75,8 @@ def test_what_was_signed_is_read_again() -> None:
     assert made.input_sha256 == hashlib.sha256(b"before").hexdigest()
     assert made.output_sha256 == hashlib.sha256(b"after").hexdigest()
     assert made.regions == [(-1, 2, 11, 20)]
+    assert (made.chosen_by, made.faces_found, made.faces_visible) == ("search", 3, 1)
+    assert (made.detection_model, made.check, made.check_model) == ("finder@1", "passed", "finder@2")
     assert (made.style, made.shape, made.strength, made.margin) == ("blur", "box", 0.1, 0.3)
 
 
@@ -117,7 +130,7 @@ def test_claims_of_something_else_are_no_receipt() -> None:
 
 
 def test_a_receipt_fits_into_a_header_or_is_refused() -> None:
-    far = geometry_pb2.Face(box=geometry_pb2.BoundingBox(x_min=99990, y_min=99990, x_max=99999, y_max=99999))
+    far = geometry_pb2.BoundingBox(x_min=99990, y_min=99990, x_max=99999, y_max=99999)
     assert len(ReceiptKey(KEY).sign(receipt(*[far] * MAX_REGIONS))) < 64 * 1024
     with pytest.raises(InvalidRequest, match="at most"):
         receipt(*[far] * (MAX_REGIONS + 1))
