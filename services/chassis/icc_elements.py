@@ -18,6 +18,7 @@ Values = NDArray[np.floating]
 CURVE_POINTS = 256
 """A curve is written with so many points at most: at each 8-bit value, it stays exactly what it was."""
 
+_MOST_POINTS = 1 << 16
 _FIXED = 65536
 _FULL = 65535
 _LARGEST_NUMBER = 8.0
@@ -138,8 +139,8 @@ def read_curve(data: bytes) -> tuple[Curve, int]:
     if kind == b"curv":
         (count,) = struct.unpack_from(">I", data, 8)
         size = 12 + 2 * count
-        if size > len(data):
-            raise MalformedProfileError("a curve that ends beyond its element")
+        if size > len(data) or count > _MOST_POINTS:
+            raise MalformedProfileError("a curve that ends beyond its element, or is absurdly long")
         points = np.frombuffer(data, ">u2", count, 12)
         return Curve(points=(int(points[0]),) if count == 1 else rising(points)), size
     if kind != b"para":
@@ -148,8 +149,10 @@ def read_curve(data: bytes) -> tuple[Curve, int]:
     if formula >= len(_PARAMETERS):
         raise MalformedProfileError("a curve of an unknown formula")
     curve = Curve(formula=formula, parameters=_fixed(data, 12, _PARAMETERS[formula]))
+    if curve.parameters[0] <= 0:
+        raise MalformedProfileError("an exponent that turns a curve upside down")
     at_points = curve(np.linspace(0, 1, CURVE_POINTS))
-    if not np.isfinite(at_points).all() or np.any(np.diff(at_points) < -_FALL):
+    if (np.maximum.accumulate(at_points) - at_points).max() > _FALL:
         raise MalformedProfileError("a curve that falls")
     return curve, 12 + 4 * _PARAMETERS[formula]
 

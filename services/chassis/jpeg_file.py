@@ -34,7 +34,7 @@ _COEFFICIENTS = 64
 _STRIP_ROWS = 256
 _FILLER = bytes(1 + (position * 73) % 251 for position in range(4096))  # no marker; decodes to something else than grey
 
-_CUT = "the picture is cut off: the file ends before its last pixels; send all of it"
+_CUT = "the picture is damaged, truncated before its last pixels; send the whole file"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
