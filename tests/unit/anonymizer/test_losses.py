@@ -37,6 +37,12 @@ XMP = b"http://ns.adobe.com/xap/1.0/\0<x:xmpmeta>%s</x:xmpmeta>"
 needs_turbojpeg = pytest.mark.skipif(load_turbojpeg() is None, reason="libturbojpeg is not installed")
 
 
+@pytest.fixture(autouse=True)
+def heif_writer() -> None:
+    """Pillow writes HEIF with it."""
+    pillow_heif.register_heif_opener()
+
+
 def hide(content: bytes, output: PictureFormat | None = None) -> Anonymized:
     return anonymize(content, [FACE], Redaction(), limits=LIMITS, output=Output(format=output))
 

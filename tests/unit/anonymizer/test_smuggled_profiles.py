@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import pillow_heif
 import pytest
 from PIL import Image
 from skimage import data
@@ -35,6 +36,12 @@ PROFILES: Mapping[str, bytes] = {
 }
 FORMATS = {"JPEG": {"quality": 90}, "PNG": {}, "WEBP": {}, "TIFF": {}, "HEIF": {}}
 OUTPUTS = [AS_IT_CAME, *(Output(format=one) for one in (PictureFormat.JPEG, PictureFormat.PNG, PictureFormat.WEBP))]
+
+
+@pytest.fixture(autouse=True)
+def heif_writer() -> None:
+    """Pillow writes HEIF with it."""
+    pillow_heif.register_heif_opener()
 
 
 @pytest.mark.parametrize("kind", PROFILES)
