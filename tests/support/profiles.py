@@ -125,7 +125,8 @@ def table(nodes: NDArray[np.floating], *, sample_bytes: int = 2) -> bytes:
     line = np.rint(np.linspace(0, full, entries)).astype(dtype).tobytes()
     head = struct.pack(">4s4xBBBx9i", kind, channels, outputs, side, 65536, 0, 0, 0, 65536, 0, 0, 0, 65536)
     sizes = b"" if sample_bytes == 1 else struct.pack(">HH", entries, entries)
-    return head + sizes + line * channels + np.rint(nodes * full).astype(dtype).tobytes() + line * outputs
+    content: bytes = head + sizes + line * channels + np.rint(nodes * full).astype(dtype).tobytes() + line * outputs
+    return content
 
 
 def steps(nodes: NDArray[np.floating]) -> bytes:
@@ -137,7 +138,8 @@ def steps(nodes: NDArray[np.floating]) -> bytes:
     grid += bytes(-len(grid) % 4)
     at_grid = 32 + curves_bytes
     head = struct.pack(">4s4xBBxx5I", b"mAB ", channels, outputs, 32, 0, 0, at_grid, at_grid + len(grid))
-    return head + curve([]) * outputs + grid + curve([]) * channels
+    content: bytes = head + curve([]) * outputs + grid + curve([]) * channels
+    return content
 
 
 def shown(content: bytes, values: Image.Image, *, intent: int = 1) -> NDArray[np.uint8]:
