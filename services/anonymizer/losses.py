@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from PIL import Image, JpegImagePlugin
+from PIL import Image, JpegImagePlugin, TiffImagePlugin
 
 from services.anonymizer.encoding import Encoded, is_lossless
 from services.chassis import decoding
@@ -26,6 +26,7 @@ LOSSY = "A lossless JPEG is only read: this one is coded with loss, at quality 9
 _GAIN_MAPS = (b"hdrgm:Version", b"urn:iso:std:iso:ts:21496:-1", b"hdrgainmap", b"HDRGainMap")
 _VIDEOS = (b"MotionPhoto", b"MicroVideo")  # Source: Google's Motion Photo Format 1.0 and its predecessor
 _MULTI_PICTURE = "MPO"
+_SUB_DIRECTORIES = 330
 
 
 def losses(source: Picture, answer: Encoded) -> list[str]:
@@ -41,6 +42,8 @@ def _profile(header: Image.Image, answer: Encoded) -> Iterator[str]:
 
 def _companions(header: Image.Image, source: Picture) -> Iterator[str]:
     """What else the file shows, on some screens or when it is touched."""
+    if isinstance(header, TiffImagePlugin.TiffImageFile) and _SUB_DIRECTORIES in header.tag_v2:
+        yield OTHER_PICTURES  # of a camera's raw file the first may be a small version
     if source.format not in (PictureFormat.JPEG, PictureFormat.HEIF):
         return
     several = header.format == _MULTI_PICTURE or (

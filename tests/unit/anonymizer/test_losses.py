@@ -11,7 +11,7 @@ import sys
 import numpy as np
 import pillow_heif
 import pytest
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
 from services.anonymizer import losses
 from services.anonymizer.anonymization import Anonymized, anonymize
@@ -79,6 +79,12 @@ def test_second_picture_of_heif_is_told() -> None:
     content = io.BytesIO()
     file.save(content)
     assert losses.OTHER_PICTURES in hide(content.getvalue()).notice
+
+
+def test_further_pictures_of_a_raw_file_are_told() -> None:
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    tags[330] = 8
+    assert hide(encode(PICTURE, "TIFF", tiffinfo=tags)).notice == losses.OTHER_PICTURES
 
 
 @pytest.mark.parametrize(
