@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import io
 import os
 import subprocess
 import sys
@@ -73,12 +72,9 @@ def test_second_picture_of_a_file_is_told() -> None:
 
 
 def test_second_picture_of_heif_is_told() -> None:
-    file = pillow_heif.HeifFile()
-    for shade in ("red", "blue"):
-        file.add_from_pillow(Image.new("RGB", (64, 64), shade))
-    content = io.BytesIO()
-    file.save(content)
-    assert losses.OTHER_PICTURES in hide(content.getvalue()).notice
+    second = Image.new("RGB", PICTURE.size, "red")
+    content = encode(PICTURE, "HEIF", save_all=True, append_images=[second])
+    assert losses.OTHER_PICTURES in hide(content).notice
 
 
 def test_further_pictures_of_a_raw_file_are_told() -> None:
