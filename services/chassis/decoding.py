@@ -9,8 +9,9 @@ from contextlib import contextmanager
 
 import numpy as np
 import pi_heif
-from PIL import Image, ImageFile, TiffImagePlugin, UnidentifiedImageError
+from PIL import Image, ImageFile, JpegImagePlugin, TiffImagePlugin, UnidentifiedImageError
 
+from services.chassis import jpeg_file
 from services.chassis.errors import FacetError, InvalidPicture, UnsupportedFormat
 from services.chassis.geometry import RgbImage
 from services.chassis.picture_format import PictureFormat
@@ -67,7 +68,10 @@ def open_file(content: bytes) -> Image.Image:
     if content[:4] == b"GIF8":
         raise UnsupportedFormat(f"GIF is not accepted, animated or not; send each frame as one of {ACCEPTED}")
     try:
-        return Image.open(io.BytesIO(content), formats=_DECODERS)
+        image = Image.open(io.BytesIO(content), formats=_DECODERS)
+        if isinstance(image, JpegImagePlugin.JpegImageFile) and jpeg_file.has_icc_profile(image.applist):
+            image.info["icc_profile"] = jpeg_file.icc_profile(image.applist)
+        return image
     except UnidentifiedImageError as error:
         if any(begins(content[:16]) for _, begins in (Image.OPEN[name] for name in _DECODERS) if begins):
             raise InvalidPicture(_DAMAGED) from error

@@ -19,6 +19,7 @@ from services.anonymizer.metadata import kept_exif
 from services.anonymizer.redaction import NOISE, Redaction, outline_width_px
 from services.anonymizer.regions import Cutout, Mask
 from services.anonymizer.styles import Scene, Style
+from services.chassis.icc import clean_profile
 from services.chassis.picture import Picture
 
 _TWO_VALUES_FROM = 192
@@ -66,15 +67,15 @@ def redact_jpeg(
         UnsupportedJpegError: The file is damaged, or cannot be rewritten in its coefficients.
     """
     canvas = _Canvas(_planes(picture, cutouts, redaction, turbojpeg))
-    info = picture.header().info
+    header = picture.header()
     return with_markers(
-        turbojpeg.rewrite(picture.content, canvas, progressive="progressive" in info),
+        turbojpeg.rewrite(picture.content, canvas, progressive="progressive" in header.info),
         exif=kept_exif(
             picture,
             keep_capture_time=keep_capture_time,
             orientation=picture.orientation if picture.turned else None,
         ),
-        icc_profile=info.get("icc_profile"),
+        icc_profile=clean_profile(header.info.get("icc_profile"), channels=header.mode),
     )
 
 
