@@ -29,6 +29,13 @@ _MIN_PING_INTERVAL_S = 1.0
 _FIRST_RECONNECT_S = 0.2
 _LAST_RECONNECT_S = 2.0
 
+DIRECT: tuple[tuple[str, str | int], ...] = (
+    ("grpc.enable_http_proxy", 0),
+    # `GRPC_ADDRESS_HTTP_PROXY`, which the first option does not cover; no address is sent through that proxy.
+    ("grpc.address_http_proxy_enabled_addresses", ""),
+)
+"""Options of every channel: pictures go to the tier that was named, and through no proxy that the environment names."""
+
 HANDSHAKE_S = 10.0
 """How long one that connects may take to say hello, of TLS and of HTTP/2; gRPC allows two minutes."""
 
@@ -60,6 +67,7 @@ def service_config(service: str) -> str:
 def client_options(service: str, settings: SharedSettings) -> list[tuple[str, str | int]]:
     """Channel arguments of every client of `service`."""
     return [
+        *DIRECT,
         ("grpc.service_config", service_config(service)),
         *_message_limits(settings),
         # A call whose message does not fit this buffer is never retried; the default holds 256 KiB.
@@ -93,7 +101,8 @@ def open_channel(
 ) -> grpc.aio.Channel:
     """A channel to every replica behind `target` (any gRPC target; `dns:///name:port` in Kubernetes).
 
-    With an identity it is mutual TLS, without one plaintext.
+    With an identity it is mutual TLS, without one plaintext. Nothing else in Facet opens a channel, so that none can
+    miss an option.
     """
     options = client_options(service, settings)
     if identity is None:
