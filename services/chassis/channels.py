@@ -36,6 +36,15 @@ DIRECT: tuple[tuple[str, str | int], ...] = (
 )
 """Options of every channel: pictures go to the tier that was named, and through no proxy that the environment names."""
 
+# Calls that cannot be ended one by one, since their callers take nothing they are sent, end with their connection: so
+# long after its age, which is a little more than any call may take.
+_UNTAKEN_END_S = 5.0
+_MOST_CALLS_OF_A_CONNECTION = 256
+"""More than a tier's queue holds; further ones wait in the client."""
+_PROBE_BYTES = 4096
+_MOST_PROBES_OF_A_CONNECTION = 16
+_PROBE_S = 5.0
+
 HANDSHAKE_S = 10.0
 """How long one that connects may take to say hello, of TLS and of HTTP/2; gRPC allows two minutes."""
 
@@ -88,10 +97,23 @@ def server_options(settings: SharedSettings) -> list[tuple[str, str | int]]:
     return [
         *_message_limits(settings),
         ("grpc.so_reuseport", 0),  # a port in use is an error, not a second server that takes half of the calls
-        # Without `grpc.max_connection_age_grace_ms` calls in flight have all the time they need.
         ("grpc.max_connection_age_ms", _ms(settings.max_connection_age_s)),
+        ("grpc.max_connection_age_grace_ms", _ms(settings.max_call_s + _UNTAKEN_END_S)),
+        ("grpc.max_concurrent_streams", _MOST_CALLS_OF_A_CONNECTION),
         ("grpc.http2.min_ping_interval_without_data_ms", _ms(_MIN_PING_INTERVAL_S)),
         ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.server_handshake_timeout_ms", _ms(HANDSHAKE_S)),
+    ]
+
+
+def probe_server_options(settings: SharedSettings) -> list[tuple[str, str | int]]:
+    """Channel arguments of a server that answers probes alone, to everyone."""
+    return [
+        ("grpc.so_reuseport", 0),
+        ("grpc.max_receive_message_length", _PROBE_BYTES),
+        ("grpc.max_connection_age_ms", _ms(settings.max_connection_age_s)),
+        ("grpc.max_connection_age_grace_ms", _ms(_PROBE_S)),
+        ("grpc.max_concurrent_streams", _MOST_PROBES_OF_A_CONNECTION),
         ("grpc.server_handshake_timeout_ms", _ms(HANDSHAKE_S)),
     ]
 
