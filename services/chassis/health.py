@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from dataclasses import dataclass
 from typing import Any
 
 import grpc
@@ -14,31 +13,27 @@ MOST_WATCHES = 1000
 """At once; each client that checks health holds one for every connection."""
 MOST_WATCHES_OF_A_CONNECTION = 16
 LONGEST_WATCH_S = 300.0
-UNTAKEN_S = 10.0
-"""How long a client may take to receive a status."""
 
 _SERVICE = "grpc.health.v1.Health"
 _Status = health_pb2.HealthCheckResponse
 _Context = grpc.aio.ServicerContext[Any, Any]
 
 
-@dataclass(eq=False, kw_only=True)
 class _Watch:
     """One that is open."""
 
-    task: asyncio.Task[Any]
-    connection: str
-    """Address and port of the client, as gRPC writes them."""
-    ended: bool = False
-    """Whether this end ends it."""
-
-    @property
-    def host(self) -> str:
-        return self.connection.rpartition(":")[0]
+    def __init__(self, connection: str) -> None:
+        """`connection` is address and port of the client, as gRPC writes them."""
+        self.connection = connection
+        self.host = connection.rpartition(":")[0]
+        self.news = asyncio.Event()
+        """A status has changed, or this is to end."""
+        self.ended = False
 
     def end(self) -> None:
+        """Ends it as soon as it has sent what it is sending."""
         self.ended = True
-        self.task.cancel()
+        self.news.set()
 
 
 class HealthServicer(health_pb2_grpc.HealthServicer):  # type: ignore[misc]  # grpc_health has no types
@@ -46,8 +41,8 @@ class HealthServicer(health_pb2_grpc.HealthServicer):  # type: ignore[misc]  # g
 
     Grpc's own writes to a watcher while it holds the lock that every change of a status needs: one client that never
     takes what it is sent keeps a tier from becoming ready and from stopping. Here a watcher waits for nobody and nobody
-    for it. One that takes no status, has been open for long or is one too many is ended with OK, after which clients
-    watch anew at once. (UNIMPLEMENTED would have them take the tier for healthy ever after, and a refusal for ill.)
+    for it. One that has been open for long or is one too many is ended with OK, after which clients watch anew at once.
+    (UNIMPLEMENTED would have them take the tier for healthy ever after, and a refusal for ill.)
     """
 
     def __init__(self, *, most_watches: int = MOST_WATCHES, longest_watch_s: float = LONGEST_WATCH_S) -> None:
@@ -55,7 +50,6 @@ class HealthServicer(health_pb2_grpc.HealthServicer):  # type: ignore[misc]  # g
         self._most_watches = most_watches
         self._longest_watch_s = longest_watch_s
         self._statuses: dict[str, int] = {"": _Status.SERVING}
-        self._changed = asyncio.Event()
         self._watches: dict[_Watch, None] = {}  # the oldest first
         self._stopping = False
         self._ended = False
@@ -80,21 +74,14 @@ class HealthServicer(health_pb2_grpc.HealthServicer):  # type: ignore[misc]  # g
         """Sends the status now and whenever it changes, until the client leaves or the watch is ended."""
         if self._ended:
             return
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101  (for the type checker)
-        watch = _Watch(task=task, connection=context.peer())
+        watch = _Watch(connection=context.peer())
         self._make_room_for(watch)
         self._watches[watch] = None
+        time_over = asyncio.get_running_loop().call_later(self._longest_watch_s, watch.end)
         try:
-            async with asyncio.timeout(self._longest_watch_s):
-                await self._tell(request.service, context)
-        except TimeoutError:
-            pass
-        except asyncio.CancelledError:
-            if not watch.ended:  # the client left
-                raise
-            task.uncancel()
+            await self._tell(request.service, context, watch)
         finally:
+            time_over.cancel()
             self._watches.pop(watch, None)
 
     async def set(self, service: str, status: int) -> None:
@@ -110,30 +97,26 @@ class HealthServicer(health_pb2_grpc.HealthServicer):  # type: ignore[misc]  # g
     def end_watches(self) -> None:
         """Ends every Watch, those to come as well."""
         self._ended = True
-        for watch in tuple(self._watches):
-            self._end(watch)
+        for watch in self._watches:
+            watch.end()
 
     def _set(self, statuses: dict[str, int]) -> None:
         self._statuses |= statuses
-        self._changed.set()
-        self._changed = asyncio.Event()
+        for watch in self._watches:
+            watch.news.set()
 
-    async def _tell(self, service: str, context: _Context) -> None:
-        """Sends the latest status for as long as it is taken.
-
-        Raises:
-            TimeoutError: It was not.
-        """
+    async def _tell(self, service: str, context: _Context, watch: _Watch) -> None:
+        """Sends the latest status whenever the last one was taken, until the watch is to end."""
         told = None
-        while True:
-            changed = self._changed
+        while not watch.ended:
+            watch.news.clear()
             status = self._statuses.get(service, _Status.SERVICE_UNKNOWN)
             if status == told:
-                await changed.wait()
-                continue
-            async with asyncio.timeout(UNTAKEN_S):
+                await watch.news.wait()
+            else:
+                # A client that never takes it stays in here until its connection ends. It could not be told of an end.
                 await context.write(_Status(status=status))
-            told = status
+                told = status
 
     def _make_room_for(self, watch: _Watch) -> None:
         """Ends the connection's oldest, or the oldest of the client that has the most, where there are too many."""

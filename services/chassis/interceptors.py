@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,10 @@ MOST_S = 300.0
 REQUEST_S = 60.0
 """A message of the greatest size then comes at a megabyte a second."""
 _Parse = Callable[[bytes], Message]
+
+
+class NoRequest(InvalidRequest):
+    """A unary call ended without a request."""
 
 
 @dataclass(slots=True)
@@ -91,8 +95,10 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         return handler
 
     def _unary(self, method: str, inner: Any, parse: _Parse) -> Any:  # noqa: ANN401  (grpc's own types end here)
-        async def call(contents: AsyncIterator[bytes], context: Context) -> Message:
+        async def call(contents: AsyncIterator[bytes], context: Context) -> Message | None:
             arrived = await self._only_one_of(contents)
+            if isinstance(arrived, NoRequest):  # the client left mostly: nothing has happened yet
+                return await _abort(context, arrived)
             async with self._observed(method, context) as record, self._bounded():
                 content = _or_raise(arrived)
                 record.received(content)
@@ -119,7 +125,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                 async with aclosing(inner(counted(), context)) as responses:
                     async for response in responses:
                         record.answered(response)
-                        await context.write(response)
+                        with _ended_under_it():
+                            await context.write(response)
 
         return call
 
@@ -131,7 +138,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                 request = parse(_or_raise(await self._only_one_of(contents)))
             except FacetError as error:
                 return await _abort(context, error)
-            return await inner(request, context)
+            with _ended_under_it():
+                return await inner(request, context)
 
         return call
 
@@ -143,7 +151,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         except TimeoutError:
             return TooSlow(f"the request did not arrive within {self._request_s:g} s; send it whole, without a pause")
         except StopAsyncIteration:
-            return InvalidRequest("the call has no message; send one request")
+            return NoRequest("the call has no message; send one request")
 
     @asynccontextmanager
     async def _bounded(self) -> AsyncIterator[None]:
@@ -250,4 +258,14 @@ def _or_raise(arrived: bytes | FacetError) -> bytes:
 async def _abort(context: Context, error: Exception) -> None:
     status = to_status(error)
     codes = {code.value[0]: code for code in grpc.StatusCode}
-    await context.abort(codes[status.code], status.message, ((DETAILS_KEY, status.SerializeToString()),))
+    with _ended_under_it():
+        await context.abort(codes[status.code], status.message, ((DETAILS_KEY, status.SerializeToString()),))
+
+
+@contextmanager
+def _ended_under_it() -> Iterator[None]:
+    """Around what is sent: that a call has ended meanwhile is no fault of ours, whether grpc says so first or fails."""
+    try:
+        yield
+    except grpc.aio.InternalError as error:
+        raise asyncio.CancelledError from error

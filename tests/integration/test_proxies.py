@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import grpc
 import httpx
 import pytest
 
@@ -134,6 +135,6 @@ async def test_name_that_this_machine_does_not_know_is_left_to_no_proxy(
 ) -> None:
     async with open_channel("dns:///detector.invalid:50051", DETECTOR, SharedSettings()) as channel:
         call = channel.unary_unary("/facet.v1.DetectorService/ListModels")
-        with pytest.raises(Exception, match="resolution failed|detector.invalid"):
+        with pytest.raises(grpc.aio.AioRpcError):
             await call(b"", timeout=10)
     assert proxy.asked == []
