@@ -21,8 +21,8 @@ _END_HEADERS = 4
 class RawHttp2:
     """One connection. It answers pings, as only a client that is alive does, and takes no byte of any answer."""
 
-    def __init__(self, port: int, *, window: int = 0) -> None:
-        """Connects to a plaintext port of loopback; `window` is how many bytes of each answer it takes."""
+    def __init__(self, port: int, *, host: str = "127.0.0.1", window: int = 0) -> None:
+        """Connects to a plaintext port; `window` is how many bytes of each answer it takes."""
         self.settings: dict[int, int] = {}
         """What the server has told."""
         self.ended: set[int] = set()
@@ -31,7 +31,7 @@ class RawHttp2:
         """Set once the server has closed the connection."""
         self._changed = threading.Condition()
         self._next_stream = 1
-        self._socket = socket.create_connection(("127.0.0.1", port))
+        self._socket = socket.create_connection((host, port))
         self._send(_PREFACE + _frame(SETTINGS, 0, 0, struct.pack(">HI", INITIAL_WINDOW_SIZE, window)))
         threading.Thread(target=self._listen, daemon=True).start()
 
