@@ -54,7 +54,9 @@ class HealthServicer(health_pb2_grpc.HealthServicer):  # type: ignore[misc]  # g
         self._stopping = False
         self._ended = False
 
-    async def Check(self, request: health_pb2.HealthCheckRequest, context: _Context) -> _Status:  # noqa: N802
+    async def Check(  # noqa: N802
+        self, request: health_pb2.HealthCheckRequest, context: _Context
+    ) -> health_pb2.HealthCheckResponse:
         """Tells the status of a service; NOT_FOUND for one that is not known."""
         status = self._statuses.get(request.service)
         if status is None:

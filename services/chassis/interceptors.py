@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import grpc
 from google.protobuf.message import DecodeError, Message
@@ -95,10 +95,10 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         return handler
 
     def _unary(self, method: str, inner: Any, parse: _Parse) -> Any:  # noqa: ANN401  (grpc's own types end here)
-        async def call(contents: AsyncIterator[bytes], context: Context) -> Message | None:
+        async def call(contents: AsyncIterator[bytes], context: Context) -> Message:
             arrived = await self._only_one_of(contents)
             if isinstance(arrived, NoRequest):  # the client left mostly: nothing has happened yet
-                return await _abort(context, arrived)
+                await _abort(context, arrived)
             async with self._observed(method, context) as record, self._bounded():
                 content = _or_raise(arrived)
                 record.received(content)
@@ -137,7 +137,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             try:
                 request = parse(_or_raise(await self._only_one_of(contents)))
             except FacetError as error:
-                return await _abort(context, error)
+                await _abort(context, error)
             with _ended_under_it():
                 return await inner(request, context)
 
@@ -255,7 +255,7 @@ def _or_raise(arrived: bytes | FacetError) -> bytes:
     return arrived
 
 
-async def _abort(context: Context, error: Exception) -> None:
+async def _abort(context: Context, error: Exception) -> NoReturn:
     status = to_status(error)
     codes = {code.value[0]: code for code in grpc.StatusCode}
     with _ended_under_it():

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import grpc
 import httpx
@@ -38,7 +39,7 @@ def collector() -> Iterator[Collector]:
 @pytest.fixture(scope="module")
 def proxied(proxy: Proxy, collector: Collector) -> Iterator[Stack]:
     """A stack in whose environment every variable names the proxy."""
-    running = Stack(**QUICK_MODEL, **collector.settings, **proxy.variables)
+    running = Stack((), embedder=False, **QUICK_MODEL, **collector.settings, **proxy.variables)
     yield running
     running.stop()
 
@@ -134,7 +135,7 @@ async def test_name_that_this_machine_does_not_know_is_left_to_no_proxy(
     proxied_here: None,  # noqa: ARG001
 ) -> None:
     async with open_channel("dns:///detector.invalid:50051", DETECTOR, SharedSettings()) as channel:
-        call = channel.unary_unary("/facet.v1.DetectorService/ListModels")
+        call: Any = channel.unary_unary("/facet.v1.DetectorService/ListModels")
         with pytest.raises(grpc.aio.AioRpcError):
             await call(b"", timeout=10)
     assert proxy.asked == []

@@ -80,13 +80,13 @@ class Served:
     async def streamed(
         self, *items: bytes, timeout_s: float | None = 20
     ) -> AsyncIterator[pb.StreamDetectFacesResponse]:
-        call = self.channel.stream_stream(STREAM, response_deserializer=pb.StreamDetectFacesResponse.FromString)
+        call: Any = self.channel.stream_stream(STREAM, response_deserializer=pb.StreamDetectFacesResponse.FromString)
         async for answer in call(iter(items), timeout=timeout_s):
             yield answer
 
     async def alive(self) -> None:
         """Another caller is answered."""
-        call = self.channel.unary_unary(UNARY, response_deserializer=pb.DetectFacesResponse.FromString)
+        call: Any = self.channel.unary_unary(UNARY, response_deserializer=pb.DetectFacesResponse.FromString)
         assert (await call(request("here"), timeout=20)).model_id == "here"
 
 
@@ -132,7 +132,7 @@ async def test_stream_that_begins_or_ends_with_a_damaged_item_is_answered_whole(
 
 async def test_call_without_a_deadline_is_ended_by_the_server() -> None:
     async with served(most_s=0.3) as server:
-        call = server.channel.unary_unary(UNARY)
+        call: Any = server.channel.unary_unary(UNARY)
         with pytest.raises(grpc.aio.AioRpcError, match="FACET_MAX_CALL_S") as raised:
             await call(request("wait"))
         assert raised.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
@@ -160,7 +160,7 @@ async def test_unary_call_whose_request_never_comes_is_ended_by_the_server() -> 
 
 async def test_unary_call_without_a_message_is_told_what_to_send() -> None:
     async with served() as server:
-        call = server.channel.stream_unary(UNARY)
+        call: Any = server.channel.stream_unary(UNARY)
         with pytest.raises(grpc.aio.AioRpcError, match="send one request") as raised:
             await call(iter(()), timeout=20)
         assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT

@@ -100,7 +100,7 @@ async def test_client_whose_watch_ends_watches_anew_and_calls_nobody_that_does_n
         served(HealthServicer(longest_watch_s=0.2)) as server,
         open_channel(f"127.0.0.1:{server.port}", SERVICE, SharedSettings()) as channel,
     ):
-        call = channel.unary_unary(f"/{SERVICE}/ListModels")
+        call: Any = channel.unary_unary(f"/{SERVICE}/ListModels")
 
         async def answered() -> str:
             with pytest.raises(grpc.aio.AioRpcError) as raised:
