@@ -70,7 +70,7 @@ integration: $(VENV)/.dev models system ## Run the tests that start real servers
 scaling: $(VENV)/.dev models system nameserver ## Add, remove, restart, kill and hang replicas under load (ten minutes)
 	@$(BIN)/pytest --quiet tests/scaling
 
-faults: $(VENV)/.dev models system nameserver network ## Kill, hang, slow, cut off, fill and expire things under load (five minutes; as root all of it)
+faults: $(VENV)/.dev models system nameserver network ## Kill, hang, slow, freeze, cut off, fill and expire things under load (five minutes; as root all of it)
 	@$(BIN)/pytest --quiet tests/faults
 
 fuzz: $(VENV)/.dev models system ## Send 100,000 fuzzed requests over REST, raw HTTP and gRPC; none may end in a fault (ten minutes)

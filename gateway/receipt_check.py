@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import ssl
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -44,7 +45,7 @@ def _key_from(source: str) -> bytes:
         return read_file(Path(source))
     address = source if source.endswith("/v1/receipt-key") else f"{source.rstrip('/')}/v1/receipt-key"
     try:
-        answer = httpx.get(address, timeout=KEY_TIMEOUT_S)
+        answer = httpx.get(address, timeout=KEY_TIMEOUT_S, verify=ssl.create_default_context(), trust_env=False)
     except httpx.HTTPError as error:
         raise NotReady(f"{address} does not answer: {error}") from error
     if not answer.is_success:

@@ -137,7 +137,7 @@ class JwksUrl:
         headers = {"Accept": "application/json", "Accept-Encoding": "identity"}  # what is small packed may be large
         async with (
             asyncio.timeout(FETCH_TIMEOUT_S),
-            httpx.AsyncClient(verify=self._tls, headers=headers) as client,
+            httpx.AsyncClient(verify=self._tls, headers=headers, trust_env=True) as client,
             client.stream("GET", self._url) as answer,
         ):
             if answer.status_code != httpx.codes.OK:

@@ -68,8 +68,10 @@ class AnonymizerServicer(anonymizer_pb2_grpc.AnonymizerServiceServicer):
         context: Context,  # noqa: ARG002
     ) -> AsyncIterator[pb.StreamAnonymizeImagesResponse]:
         """Hides regions of many pictures, answered in order."""
-        requests = (item.request async for item in request_iterator)
-        async for answer in answer_in_order(requests, self._anonymize, window=self._pool.workers + 1):
+        answers = answer_in_order(
+            request_iterator, lambda item: self._anonymize(item.request), window=self._pool.workers + 1
+        )
+        async for answer in answers:
             if isinstance(answer, Status):
                 yield pb.StreamAnonymizeImagesResponse(error=answer)
             else:

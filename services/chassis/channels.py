@@ -29,6 +29,22 @@ _MIN_PING_INTERVAL_S = 1.0
 _FIRST_RECONNECT_S = 0.2
 _LAST_RECONNECT_S = 2.0
 
+DIRECT: tuple[tuple[str, str | int], ...] = (
+    ("grpc.enable_http_proxy", 0),
+    # `GRPC_ADDRESS_HTTP_PROXY`, which the first option does not cover; no address is sent through that proxy.
+    ("grpc.address_http_proxy_enabled_addresses", ""),
+)
+"""Options of every channel: pictures go to the tier that was named, and through no proxy that the environment names."""
+
+# Calls that cannot be ended one by one, since their callers take nothing they are sent, end with their connection: so
+# long after its age, which is a little more than any call may take.
+_UNTAKEN_END_S = 5.0
+_MOST_CALLS_OF_A_CONNECTION = 256
+"""More than a tier's queue holds; further ones wait in the client."""
+_PROBE_BYTES = 4096
+_MOST_PROBES_OF_A_CONNECTION = 16
+_PROBE_S = 5.0
+
 HANDSHAKE_S = 10.0
 """How long one that connects may take to say hello, of TLS and of HTTP/2; gRPC allows two minutes."""
 
@@ -60,6 +76,7 @@ def service_config(service: str) -> str:
 def client_options(service: str, settings: SharedSettings) -> list[tuple[str, str | int]]:
     """Channel arguments of every client of `service`."""
     return [
+        *DIRECT,
         ("grpc.service_config", service_config(service)),
         *_message_limits(settings),
         # A call whose message does not fit this buffer is never retried; the default holds 256 KiB.
@@ -80,10 +97,23 @@ def server_options(settings: SharedSettings) -> list[tuple[str, str | int]]:
     return [
         *_message_limits(settings),
         ("grpc.so_reuseport", 0),  # a port in use is an error, not a second server that takes half of the calls
-        # Without `grpc.max_connection_age_grace_ms` calls in flight have all the time they need.
         ("grpc.max_connection_age_ms", _ms(settings.max_connection_age_s)),
+        ("grpc.max_connection_age_grace_ms", _ms(settings.max_call_s + _UNTAKEN_END_S)),
+        ("grpc.max_concurrent_streams", _MOST_CALLS_OF_A_CONNECTION),
         ("grpc.http2.min_ping_interval_without_data_ms", _ms(_MIN_PING_INTERVAL_S)),
         ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.server_handshake_timeout_ms", _ms(HANDSHAKE_S)),
+    ]
+
+
+def probe_server_options(settings: SharedSettings) -> list[tuple[str, str | int]]:
+    """Channel arguments of a server that answers probes alone, to everyone."""
+    return [
+        ("grpc.so_reuseport", 0),
+        ("grpc.max_receive_message_length", _PROBE_BYTES),
+        ("grpc.max_connection_age_ms", _ms(settings.max_connection_age_s)),
+        ("grpc.max_connection_age_grace_ms", _ms(_PROBE_S)),
+        ("grpc.max_concurrent_streams", _MOST_PROBES_OF_A_CONNECTION),
         ("grpc.server_handshake_timeout_ms", _ms(HANDSHAKE_S)),
     ]
 
@@ -93,7 +123,8 @@ def open_channel(
 ) -> grpc.aio.Channel:
     """A channel to every replica behind `target` (any gRPC target; `dns:///name:port` in Kubernetes).
 
-    With an identity it is mutual TLS, without one plaintext.
+    With an identity it is mutual TLS, without one plaintext. Nothing else in Facet opens a channel, so that none can
+    miss an option.
     """
     options = client_options(service, settings)
     if identity is None:

@@ -5,24 +5,32 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import grpc
 from google.protobuf.message import DecodeError, Message
 
 from services.chassis import request_id, tracing
-from services.chassis.errors import FacetError, InvalidRequest
+from services.chassis.errors import DeadlinePassed, FacetError, InvalidRequest, TooSlow
 from services.chassis.metrics import TierMetrics
 from services.chassis.status import DETAILS_KEY, code_of, to_status
+from services.chassis.streams import Unreadable
 
 _log = logging.getLogger("facet.access")
 
 Context = grpc.aio.ServicerContext[Any, Any]
 HEALTH_PREFIX = "/grpc.health.v1."
+MOST_S = 300.0
+REQUEST_S = 60.0
+"""A message of the greatest size then comes at a megabyte a second."""
 _Parse = Callable[[bytes], Message]
+
+
+class NoRequest(InvalidRequest):
+    """A unary call ended without a request."""
 
 
 @dataclass(slots=True)
@@ -45,12 +53,22 @@ class _Call:
 class CallInterceptor(grpc.aio.ServerInterceptor):
     """Wraps every unary and streaming handler.
 
-    Requests are parsed in here: grpc itself answers one that cannot be parsed with UNKNOWN, and logs it as a fault of
-    ours. Calls of the health service are neither counted nor logged, as probes make one every few seconds.
+    Requests are taken and parsed in here: grpc itself waits for one without end, and answers one that cannot be parsed
+    with UNKNOWN, logged as a fault of ours. So to grpc every handler is one of streams, which look the same on the
+    wire. Calls of the health service are neither counted nor logged, as probes make one every few seconds.
     """
 
-    def __init__(self, metrics: TierMetrics) -> None:
+    def __init__(self, metrics: TierMetrics, *, most_s: float = MOST_S, request_s: float = REQUEST_S) -> None:
+        """Counts in these metrics.
+
+        Args:
+            metrics: The tier's.
+            most_s: How long a call may be worked on, whatever its own deadline.
+            request_s: How long the request of a unary call may take to arrive.
+        """
         self._metrics = metrics
+        self._most_s = most_s
+        self._request_s = request_s
 
     async def intercept_service(
         self,
@@ -66,18 +84,23 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         unlogged = method.startswith(HEALTH_PREFIX)
         if handler.unary_unary is not None:
             inner = handler.unary_unary
-            call = _parsing(inner, parse) if unlogged else self._unary(method, inner, parse)
-            return grpc.unary_unary_rpc_method_handler(call, **serialization)
+            call = self._unlogged(inner, parse) if unlogged else self._unary(method, inner, parse)
+            return grpc.stream_unary_rpc_method_handler(call, **serialization)
         if handler.unary_stream is not None and unlogged:  # Watch, a coroutine that writes its answers to the context
-            return grpc.unary_stream_rpc_method_handler(_parsing(handler.unary_stream, parse), **serialization)
+            call = self._unlogged(handler.unary_stream, parse)
+            return grpc.stream_stream_rpc_method_handler(call, **serialization)
         if handler.stream_stream is not None:
             call = self._stream(method, handler.stream_stream, parse)
             return grpc.stream_stream_rpc_method_handler(call, **serialization)
         return handler
 
     def _unary(self, method: str, inner: Any, parse: _Parse) -> Any:  # noqa: ANN401  (grpc's own types end here)
-        async def call(content: bytes, context: Context) -> Message:
-            async with self._observed(method, context) as record:
+        async def call(contents: AsyncIterator[bytes], context: Context) -> Message:
+            arrived = await self._only_one_of(contents)
+            if isinstance(arrived, NoRequest):  # the client left mostly: nothing has happened yet
+                await _abort(context, arrived)
+            async with self._observed(method, context) as record, self._bounded():
+                content = _or_raise(arrived)
                 record.received(content)
                 response: Message = await inner(parse(content), context)
                 record.answered(response)
@@ -86,19 +109,67 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         return call
 
     def _stream(self, method: str, inner: Any, parse: _Parse) -> Any:  # noqa: ANN401
-        async def call(contents: AsyncIterator[bytes], context: Context) -> AsyncIterator[Message]:
-            async with self._observed(method, context) as record:
+        async def call(contents: AsyncIterator[bytes], context: Context) -> None:
+            async with self._observed(method, context) as record, self._bounded():
 
-                async def counted() -> AsyncIterator[Message]:
+                async def counted() -> AsyncIterator[Message | Unreadable]:
                     async for content in contents:
                         record.received(content)
-                        yield parse(content)
+                        try:
+                            item: Message | Unreadable = parse(content)
+                        except InvalidRequest as error:
+                            item = Unreadable(error)
+                        yield item
 
-                async for response in inner(counted(), context):
-                    record.answered(response)
-                    yield response
+                # Written in here: the bound holds for an answer that is not taken as well.
+                async with aclosing(inner(counted(), context)) as responses:
+                    async for response in responses:
+                        record.answered(response)
+                        with _ended_under_it():
+                            await context.write(response)
 
         return call
+
+    def _unlogged(self, inner: Any, parse: _Parse) -> Any:  # noqa: ANN401
+        """The handler of one request, with nothing around it but the taking and parsing."""
+
+        async def call(contents: AsyncIterator[bytes], context: Context) -> Any:  # noqa: ANN401
+            try:
+                request = parse(_or_raise(await self._only_one_of(contents)))
+            except FacetError as error:
+                await _abort(context, error)
+            with _ended_under_it():
+                return await inner(request, context)
+
+        return call
+
+    async def _only_one_of(self, contents: AsyncIterator[bytes]) -> bytes | FacetError:
+        """The request of a unary call, or why there is none."""
+        try:
+            async with asyncio.timeout(self._request_s):
+                return await anext(contents)
+        except TimeoutError:
+            return TooSlow(f"the request did not arrive within {self._request_s:g} s; send it whole, without a pause")
+        except StopAsyncIteration:
+            return NoRequest("the call has no message; send one request")
+
+    @asynccontextmanager
+    async def _bounded(self) -> AsyncIterator[None]:
+        """Ends what takes longer than any call may.
+
+        Raises:
+            DeadlinePassed: It did.
+        """
+        limit = asyncio.timeout(self._most_s)
+        try:
+            async with limit:
+                yield
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            raise DeadlinePassed(
+                f"the call took longer than {self._most_s:g} s, which is all that one may take here (FACET_MAX_CALL_S)"
+            ) from error
 
     @asynccontextmanager
     async def _observed(self, method: str, context: Context) -> AsyncIterator[_Call]:
@@ -178,20 +249,23 @@ def _parser(handler: grpc.RpcMethodHandler[Any, Any]) -> _Parse:
     return parse
 
 
-def _parsing(inner: Any, parse: _Parse) -> Any:  # noqa: ANN401
-    """The handler of one request, with nothing around it but the parsing."""
-
-    async def call(content: bytes, context: Context) -> Any:  # noqa: ANN401
-        try:
-            request = parse(content)
-        except InvalidRequest as error:
-            return await _abort(context, error)
-        return await inner(request, context)
-
-    return call
+def _or_raise(arrived: bytes | FacetError) -> bytes:
+    if isinstance(arrived, FacetError):
+        raise arrived
+    return arrived
 
 
-async def _abort(context: Context, error: Exception) -> None:
+async def _abort(context: Context, error: Exception) -> NoReturn:
     status = to_status(error)
     codes = {code.value[0]: code for code in grpc.StatusCode}
-    await context.abort(codes[status.code], status.message, ((DETAILS_KEY, status.SerializeToString()),))
+    with _ended_under_it():
+        await context.abort(codes[status.code], status.message, ((DETAILS_KEY, status.SerializeToString()),))
+
+
+@contextmanager
+def _ended_under_it() -> Iterator[None]:
+    """Around what is sent: that a call has ended meanwhile is no fault of ours, whether grpc says so first or fails."""
+    try:
+        yield
+    except grpc.aio.InternalError as error:
+        raise asyncio.CancelledError from error

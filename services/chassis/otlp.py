@@ -19,6 +19,7 @@ from opentelemetry.trace import Link, SpanKind, Status, StatusCode, get_current_
 from opentelemetry.trace import Span as SdkSpan
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from services.chassis.channels import DIRECT
 from services.chassis.errors import FacetError
 from services.chassis.tracing import TRACEPARENT, Attributes, Kind
 
@@ -63,7 +64,7 @@ class OtlpTracer:
                 "service.instance.id": socket.gethostname(),
             }
         )
-        self._exporter = OTLPSpanExporter()
+        self._exporter = OTLPSpanExporter(channel_options=DIRECT)  # type: ignore[arg-type]  # values may be numbers
         self._provider = TracerProvider(resource=resource, shutdown_on_exit=False)
         self._provider.add_span_processor(BatchSpanProcessor(self._exporter))
         self._tracer = self._provider.get_tracer("facet", version("facet"))

@@ -13,10 +13,10 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from services.chassis import logs, tracing
-from services.chassis.channels import server_options
+from services.chassis.channels import probe_server_options, server_options
 from services.chassis.core_dumps import leave_no_core_dumps
 from services.chassis.errors import FacetError, NotReady, Overloaded
-from services.chassis.health import HealthServicer
+from services.chassis.health import HealthServicer, add_check_alone
 from services.chassis.interceptors import CallInterceptor
 from services.chassis.memory import return_memory_at_rest, reuse_freed_memory
 from services.chassis.metrics import TierMetrics
@@ -74,8 +74,9 @@ async def _serve(name: str, settings: TierSettings, make_tier: Callable[[TierMet
 
     metrics = TierMetrics(name)
     tier = make_tier(metrics)
-    server = grpc.aio.server(interceptors=[CallInterceptor(metrics)], options=server_options(settings.shared))
-    health = HealthServicer()
+    interceptors = [CallInterceptor(metrics, most_s=settings.shared.max_call_s)]
+    server = grpc.aio.server(interceptors=interceptors, options=server_options(settings.shared))
+    health = HealthServicer(longest_watch_s=settings.shared.max_call_s)
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     await health.set(tier.service_name, _NOT_SERVING)
     tier.register(server)
@@ -88,8 +89,8 @@ async def _serve(name: str, settings: TierSettings, make_tier: Callable[[TierMet
     servers = [server]
     if settings.shared.health_port is not None:
         # A server of its own, since gRPC's answers all its services on all its ports.
-        probed = grpc.aio.server(interceptors=[CallInterceptor(metrics)], options=server_options(settings.shared))
-        health_pb2_grpc.add_HealthServicer_to_server(health, probed)
+        probed = grpc.aio.server(interceptors=interceptors, options=probe_server_options(settings.shared))
+        add_check_alone(health, probed)
         ports["health_port"] = _listen(probed, host, settings.shared.health_port, "FACET_HEALTH_PORT", None)
         servers.append(probed)
     ports["metrics_port"], stop_metrics = metrics.expose(host, settings.metrics_port)

@@ -106,6 +106,8 @@ class SharedSettings(BaseSettings):
 
     max_connection_age_s: PositiveFloat = 10.0
     """How long a client keeps one connection before it looks for replicas again; calls on it are not cut."""
+    max_call_s: PositiveFloat = 300.0
+    """How long a tier works on one call, a stream included, whether or not its caller has set a deadline."""
     health_port: int | None = Field(None, ge=0, le=65535)
     """Where a tier under TLS answers health in plaintext, and nothing else; 0 = any free port, None = nowhere."""
     tls: TlsSettings = Field(default_factory=TlsSettings)

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 from google.rpc.status_pb2 import Status
 
@@ -15,6 +15,22 @@ from services.chassis.status import to_status
 
 Request = TypeVar("Request")
 Response = TypeVar("Response")
+
+
+class Unreadable:
+    """Stands in a stream for an item that cannot be parsed, so that it is answered in its turn, like any bad one."""
+
+    def __init__(self, error: FacetError) -> None:
+        self._error = error
+
+    @property
+    def request(self) -> NoReturn:
+        """What every item of a stream has.
+
+        Raises:
+            FacetError: Why this one has none.
+        """
+        raise self._error
 
 
 async def answer_in_order(

@@ -62,8 +62,10 @@ class DetectorServicer(detector_pb2_grpc.DetectorServiceServicer):
         context: Context,  # noqa: ARG002
     ) -> AsyncIterator[pb.StreamDetectFacesResponse]:
         """Finds the faces of many pictures, answered in order."""
-        requests = (item.request async for item in request_iterator)
-        async for answer in answer_in_order(requests, self._detect, window=self._pool.workers + 1):
+        answers = answer_in_order(
+            request_iterator, lambda item: self._detect(item.request), window=self._pool.workers + 1
+        )
+        async for answer in answers:
             if isinstance(answer, Status):
                 yield pb.StreamDetectFacesResponse(error=answer)
             else:

@@ -51,8 +51,8 @@ class EmbedderServicer(embedder_pb2_grpc.EmbedderServiceServicer):
         context: Context,  # noqa: ARG002
     ) -> AsyncIterator[pb.StreamEmbedFacesResponse]:
         """Embeds many requests, answered in order."""
-        requests = (item.request async for item in request_iterator)
-        async for answer in answer_in_order(requests, self._embed, window=self._stream_window):
+        answers = answer_in_order(request_iterator, lambda item: self._embed(item.request), window=self._stream_window)
+        async for answer in answers:
             if isinstance(answer, Status):
                 yield pb.StreamEmbedFacesResponse(error=answer)
             else:

@@ -102,7 +102,7 @@ class Puller:
                 self._progress.waiting()
                 lock.acquire()
             self._resources.callback(lock.release)
-            client = self._resources.enter_context(httpx.Client(timeout=TIMEOUT, follow_redirects=True))
+            client = self._resources.enter_context(httpx.Client(timeout=TIMEOUT, follow_redirects=True, trust_env=True))
             shelf = self._resources.enter_context(open_shelf(self._folder / WHEELS_NAME))
             self._opened = (client, shelf)
         return self._opened

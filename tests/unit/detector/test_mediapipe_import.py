@@ -1,12 +1,17 @@
-"""mediapipe without matplotlib and OpenCV."""
+"""mediapipe without matplotlib and OpenCV, and without its reports to its maker."""
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from services.chassis.models.store import ModelState, ModelStore
+from services.chassis.settings import ModelSettings
 from tests.support.processes import REPOSITORY
 
 
@@ -56,3 +61,37 @@ from mediapipe.tasks.python.vision import FaceDetector
 print(FaceDetector.__name__)
 """
     assert result_of(program) == "FaceDetector"
+
+
+SEARCH = """
+import sys, time
+from pathlib import Path
+import numpy as np
+from services.detector.blazeface import BlazeFace
+face = BlazeFace("blazeface-full", "", Path(sys.argv[1]))
+face.detect([np.zeros((64, 64, 3), np.uint8)], min_confidence=0.5)
+time.sleep(2)  # by then a report is on its way
+face.close()
+time.sleep(1)
+"""
+STRACE = "strace"
+
+
+@pytest.mark.parametrize("without_proxies_for", ["", "*", ".googleapis.com"])
+def test_mediapipe_reports_to_nobody(tmp_path: Path, without_proxies_for: str) -> None:
+    if not shutil.which(STRACE):
+        pytest.skip("needs strace: `apt-get install strace`")
+    store = ModelStore(ModelSettings())
+    if store.state("blazeface-full") is not ModelState.INSTALLED:
+        pytest.skip("needs the weights of blazeface-full: run `facet models pull blazeface-full`")
+    weights = ModelSettings().dir / store.entry("blazeface-full").file
+    traced = tmp_path / "calls"
+    tracing = (STRACE, "-f", "-e", "trace=connect,sendto,sendmsg,sendmmsg", "-o", traced)
+    subprocess.run(
+        [*tracing, sys.executable, "-c", SEARCH, weights],
+        check=True,
+        cwd=REPOSITORY,
+        env={**os.environ, "no_proxy": without_proxies_for, "NO_PROXY": without_proxies_for},
+    )
+    sent = [line for line in traced.read_text().splitlines() if "AF_INET" in line and '"127.0.0.1"' not in line]
+    assert sent == []
