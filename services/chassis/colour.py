@@ -16,15 +16,21 @@ import io
 import struct
 from collections.abc import Mapping
 
-from PIL import ExifTags, Image, ImageCms
+from PIL import Image, ImageCms
 
 from services.chassis.colour_codes import (
     ADOBE_RGB_GAMMA,
     ADOBE_RGB_PRIMARIES,
-    SRGB_PRIMARIES,
     curve,
     primaries,
-    srgb_curve,
+    says_srgb,
+)
+from services.chassis.exif_block import (
+    COLOUR_SPACE,
+    EXIF_DIRECTORY,
+    INTEROPERABILITY_DIRECTORY,
+    INTEROPERABILITY_INDEX,
+    read_exif,
 )
 from services.chassis.icc_builder import Curve, Primaries, grey_profile, rgb_profile
 from services.chassis.png_chunks import first_chunks
@@ -35,11 +41,14 @@ _SRGB_CHROMATICITIES = (31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)
 _SRGB_GAMMA = 45455
 _SAME_CHROMATICITY, _SAME_GAMMA = 100, 1000  # of 100,000
 _CHUNK_UNIT = 100_000
+_MOST_GAMMA = 1 << 31
+_RGB_OF_FULL_RANGE = bytes((0, 1))
+_CAMERAS_CURVES = (1, 6, 14, 15)
+_SRGB_CURVE = 13
 _SIGNATURE, _SIGNATURE_AT, _SPACE_AT = b"acsp", 36, 16
 _SPACES = {"L": (b"GRAY", b"RGB "), "RGB": (b"RGB ",), "CMYK": (b"CMYK",)}
-_ADOBE_RGB_INDEX = b"R03\0"
+_ADOBE_RGB_INDEX = b"R03"
 _UNCALIBRATED = 0xFFFF
-_INTEROPERABILITY_INDEX = 1
 # Of a BITMAPV5HEADER, from the file's begin. Source: Microsoft, wingdi.h.
 _BMP_SIZE_AT, _BMP_SPACE_AT, _BMP_PROFILE_AT = 14, 70, 126
 _BMP_V5_BYTES = 124
@@ -71,8 +80,7 @@ def _usable(profile: object, image: Image.Image) -> bytes | None:
     if not isinstance(profile, bytes) or profile[_SIGNATURE_AT : _SIGNATURE_AT + 4] != _SIGNATURE:
         return None
     channels = "CMYK" if image.mode == "CMYK" else "L" if image.mode[0] in "1LI" else "RGB"
-    spaces = _SPACES[channels][:1] if image.format == "PNG" else _SPACES[channels]
-    if profile[_SPACE_AT : _SPACE_AT + 4] not in spaces:
+    if profile[_SPACE_AT : _SPACE_AT + 4] not in _SPACES[channels]:
         return None
     try:
         ImageCms.ImageCmsProfile(io.BytesIO(profile))
@@ -85,43 +93,41 @@ def _of_png(content: bytes, embedded: bytes | None, *, grey: bool) -> bytes | No
     """Source: PNG specification (third edition), 4.3 (which chunk goes before which) and 11.3.2."""
     chunks = first_chunks(content, PNG_COLOUR_CHUNKS, before_pixels=True)
     code = chunks.get(b"cICP", b"")
-    if len(code) == 4 and code[2] == 0:  # noqa: PLR2004  (bytes; a matrix is of YCbCr)
-        return _made(primaries(code[0]), curve(code[1]), grey=grey) if not _says_srgb(code[0], code[1]) else None
+    if len(code) == 4 and code[2:] == _RGB_OF_FULL_RANGE:  # noqa: PLR2004  (bytes)
+        return _made(primaries(code[0]), curve(code[1]), grey=grey) if not says_srgb(code[0], code[1]) else None
     if embedded or b"sRGB" in chunks:
         return embedded
-    gamma = int.from_bytes(chunks.get(b"gAMA", b"")) if len(chunks.get(b"gAMA", b"")) == 4 else 0  # noqa: PLR2004
-    data = chunks.get(b"cHRM", b"")
-    corners = struct.unpack(">8I", data) if len(data) == 32 else _SRGB_CHROMATICITIES  # noqa: PLR2004
-    plain_corners = all(abs(a - b) <= _SAME_CHROMATICITY for a, b in zip(corners, _SRGB_CHROMATICITIES, strict=True))
-    if (not gamma or abs(gamma - _SRGB_GAMMA) <= _SAME_GAMMA) and (plain_corners or grey):
+    gamma, data = int.from_bytes(chunks.get(b"gAMA", b"")), chunks.get(b"cHRM", b"")
+    if not 0 < gamma < _MOST_GAMMA:
+        return None  # browsers heed no cHRM alone
+    numbers = struct.unpack(">8I", data) if len(data) == 32 else _SRGB_CHROMATICITIES  # noqa: PLR2004  (bytes)
+    plain = all(abs(a - b) <= _SAME_CHROMATICITY for a, b in zip(numbers, _SRGB_CHROMATICITIES, strict=True))
+    if abs(gamma - _SRGB_GAMMA) <= _SAME_GAMMA and (plain or grey):
         return None
-    white, red, green, blue = ((x / _CHUNK_UNIT, y / _CHUNK_UNIT) for x, y in zip(corners[::2], corners[1::2], strict=True))
-    tone = _CHUNK_UNIT / gamma if gamma else srgb_curve()
-    return _made(Primaries(red=red, green=green, blue=blue, white=white), tone, grey=grey)
+    pairs = zip(numbers[::2], numbers[1::2], strict=True)
+    white, red, green, blue = ((x / _CHUNK_UNIT, y / _CHUNK_UNIT) for x, y in pairs)
+    corners = Primaries(red=red, green=green, blue=blue, white=white)
+    return _made(corners, _CHUNK_UNIT / gamma, grey=grey)
 
 
 def _of_nclx(nclx: Mapping[str, object]) -> bytes | None:
     colours, transfer = nclx.get("color_primaries"), nclx.get("transfer_characteristics")
-    if not isinstance(colours, int) or not isinstance(transfer, int) or _says_srgb(colours, transfer):
+    if not isinstance(colours, int) or not isinstance(transfer, int):
+        return None
+    if transfer in _CAMERAS_CURVES:  # which encoders write without a thought, and viewers show as sRGB's
+        transfer = _SRGB_CURVE
+    if says_srgb(colours, transfer):
         return None
     return _made(primaries(colours), curve(transfer), grey=False)
 
 
-def _says_srgb(colours: int, transfer: int) -> bool:
-    return primaries(colours) is SRGB_PRIMARIES and curve(transfer) == srgb_curve()
-
-
 def _of_exif(image: Image.Image, content: bytes) -> bytes | None:
     """Source: DCF 2.0 (JEITA CP-3461B): R03 is the option file of Adobe RGB; its ColorSpace is uncalibrated."""
-    if _ADOBE_RGB_INDEX not in content:
+    if _ADOBE_RGB_INDEX + b"\0" not in content:
         return None
-    try:
-        exif = image.getexif()
-        details = exif.get_ifd(ExifTags.IFD.Exif)
-        index = str(exif.get_ifd(ExifTags.IFD.Interop).get(_INTEROPERABILITY_INDEX, ""))
-    except Exception:  # noqa: BLE001  (a damaged block says nothing)
-        return None
-    if index.strip("\0 ") != "R03" or details.get(ExifTags.Base.ColorSpace, _UNCALIBRATED) != _UNCALIBRATED:
+    details = read_exif(image, content).directory(EXIF_DIRECTORY)
+    index = details.directory(INTEROPERABILITY_DIRECTORY).text(INTEROPERABILITY_INDEX)
+    if index != _ADOBE_RGB_INDEX or details.short(COLOUR_SPACE) not in (None, _UNCALIBRATED):
         return None
     return rgb_profile(ADOBE_RGB_PRIMARIES, ADOBE_RGB_GAMMA)
 

@@ -26,7 +26,8 @@ _PRIMARIES = {
     12: Primaries(red=(0.680, 0.320), green=(0.265, 0.690), blue=(0.150, 0.060), white=_D65),
     22: Primaries(red=(0.630, 0.340), green=(0.295, 0.605), blue=(0.155, 0.077), white=_D65),
 }
-_GAMMAS = {4: 2.2, 5: 2.8, 8: 1.0, 17: 2.6}  # H.273, table 3
+# H.273, table 3. Screens show cameras' curves (BT.709, BT.601, BT.2020) by an exponent of 2.4: ITU-R BT.1886.
+_GAMMAS = {1: 2.4, 4: 2.2, 5: 2.8, 6: 2.4, 8: 1.0, 14: 2.4, 15: 2.4, 17: 2.6}
 _PQ, _HLG = 16, 18
 _SAMPLES = 1024
 _DIFFUSE_WHITE_CD_M2, _PEAK_CD_M2 = 203.0, 10_000.0  # ITU-R BT.2408
@@ -40,8 +41,7 @@ def primaries(code: int) -> Primaries:
 def curve(code: int) -> Curve:
     """Of TransferCharacteristics, as screens show it.
 
-    Cameras' curves (BT.709, BT.601, BT.2020) are shown by sRGB's, as browsers do. Of the two of high dynamic range the
-    highlights are pressed below white, so that all of the picture is seen.
+    Of the two of high dynamic range the highlights are pressed below white, so that all of the picture is seen.
     """
     if code in _GAMMAS:
         return _GAMMAS[code]
@@ -51,6 +51,11 @@ def curve(code: int) -> Curve:
     if code == _HLG:
         return list(_pressed(_hlg_light(signal) / _hlg_light(np.array([0.75])), 1 / float(_hlg_light(np.array(0.75)))))
     return srgb_curve()
+
+
+def says_srgb(primaries_code: int, curve_code: int) -> bool:
+    """Whether the two mean sRGB, or nothing in particular."""
+    return primaries(primaries_code) is SRGB_PRIMARIES and curve_code not in {*_GAMMAS, _PQ, _HLG}
 
 
 def srgb_curve() -> Curve:

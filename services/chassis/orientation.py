@@ -21,10 +21,10 @@ Where somebody might turn a picture that browsers leave, or the other way round,
 from __future__ import annotations
 
 import re
-import struct
 
 from PIL import Image
 
+from services.chassis.exif_block import ORIENTATION, read_exif
 from services.chassis.png_chunks import first_chunks
 
 UPRIGHT = 1
@@ -32,11 +32,6 @@ EXIF_IN_PNG = (b"eXIf", b"Raw profile type exif")
 INVERSE = {1: 1, 2: 2, 3: 3, 4: 4, 5: 5, 6: 8, 7: 7, 8: 6}
 """Turned as the one and then as the other, a picture is as it was."""
 
-_TAG, _SHORT = 0x0112, 3
-_ENTRY_BYTES = 12
-_EXIF = b"Exif\0"
-_EXIF_BYTES = 6  # the marker and a byte of any value
-_BYTE_ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
 _TURNED_BY_DECODERS = ("TIFF", "HEIF")
 _HEIF_TURNS = (b"irot", b"imir")
 _XMP_TAG = 700
@@ -45,7 +40,10 @@ _XMP = re.compile(rb"""tiff:Orientation(?:\s*=\s*["']|>)([1-8])""")
 
 def orientation(image: Image.Image, content: bytes) -> int:
     """How an opened file is to be turned when it has been decoded, as EXIF counts: 1 (not at all) to 8."""
-    return UPRIGHT if image.format in _TURNED_BY_DECODERS else _orientation(_exif_block(image, content))
+    if image.format in _TURNED_BY_DECODERS:
+        return UPRIGHT
+    said = read_exif(image, content).short(ORIENTATION)
+    return said if said in INVERSE else UPRIGHT
 
 
 def other_orientation(image: Image.Image, content: bytes) -> int:
@@ -65,37 +63,10 @@ def _heeded_by_some(image: Image.Image, content: bytes) -> bool:
     return image.format == "WEBP"
 
 
-def _exif_block(image: Image.Image, content: bytes) -> bytes:
-    """EXIF's TIFF structure; empty where there is none that viewers heed."""
-    if image.format == "PNG":
-        return first_chunks(content, (b"eXIf",), before_pixels=False).get(b"eXIf", b"")
-    for marker, data in getattr(image, "applist", ()):  # of a JPEG
-        if marker == "APP1" and data.startswith(_EXIF):
-            return bytes(data[_EXIF_BYTES:])
-    block = image.info.get("exif", b"") if image.format == "WEBP" else b""
-    return bytes(block.removeprefix(b"Exif\0\0")) if isinstance(block, bytes) else b""
-
-
-def _orientation(block: bytes) -> int:
-    order = _BYTE_ORDERS.get(block[:4])
-    if order is None or len(block) < 10:  # noqa: PLR2004  (header and count)
-        return UPRIGHT
-    (directory,) = struct.unpack_from(order + "I", block, 4)
-    if directory + 2 > len(block):
-        return UPRIGHT
-    (count,) = struct.unpack_from(order + "H", block, directory)
-    first, last = directory + 2, min(directory + 2 + count * _ENTRY_BYTES, len(block) - _ENTRY_BYTES + 1)
-    for at in range(first, last, _ENTRY_BYTES):
-        tag, kind, values, value = struct.unpack_from(order + "HHIH", block, at)
-        if tag == _TAG:
-            return value if (kind, values) == (_SHORT, 1) and value in INVERSE else UPRIGHT
-    return UPRIGHT
-
-
 def _said_elsewhere(image: Image.Image, content: bytes) -> int:
     """By XMP, or by EXIF that no browser heeds."""
     tags = getattr(image, "tag_v2", {})  # of a TIFF
-    if image.format == "TIFF" and _TAG in tags:
+    if image.format == "TIFF" and ORIENTATION in tags:
         return UPRIGHT
     packets = (tags.get(_XMP_TAG), image.info.get("xmp"))
     found = [_XMP.search(packet) for packet in packets if isinstance(packet, bytes)]
@@ -104,7 +75,7 @@ def _said_elsewhere(image: Image.Image, content: bytes) -> int:
     if image.format == "TIFF" or (image.format == "PNG" and not any(kind in content for kind in EXIF_IN_PNG)):
         return UPRIGHT  # Pillow would decode all of a PNG to look at its end
     try:
-        value = image.getexif().get(_TAG, UPRIGHT)
+        value = image.getexif().get(ORIENTATION, UPRIGHT)
     except Exception:  # noqa: BLE001  (a damaged block says nothing)
         return UPRIGHT
     return value if isinstance(value, int) else UPRIGHT

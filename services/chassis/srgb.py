@@ -14,7 +14,9 @@ from services.chassis.pixels import Samples
 _NO_DIFFERENCE = 2
 """Levels of 255. Profiles of sRGB differ by so much among each other."""
 _MOST_JUDGEMENTS = 1024
-_SPACE = slice(16, 20)
+_CLASS, _SPACE = slice(12, 16), slice(16, 20)
+_DISPLAY = b"mntr"
+_CLASSES_OF_COLOURS = (b"scnr", b"mntr", b"prtr", b"spac")
 _MODES = {b"GRAY": "L", b"RGB ": "RGB", b"CMYK": "CMYK"}
 _PROBE_STEPS = 12
 
@@ -101,6 +103,8 @@ def _shows_as_srgb(profile: bytes) -> bool:
 
 
 def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform:
+    if profile[_CLASS] not in _CLASSES_OF_COLOURS:  # browsers look at the tags alone
+        profile = profile[: _CLASS.start] + _DISPLAY + profile[_CLASS.stop :]
     source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
     return ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB")
 
