@@ -41,9 +41,9 @@ class Picture:
     """How the stored picture is turned or mirrored against the upright one, as EXIF counts: 1 (not at all) to 8."""
     deep: bool
     """Whether its samples have 16 bits."""
-    transparent: bool
+    transparent: bool = False
     """Whether it has an alpha channel, or a colour that is transparent."""
-    other_orientation: int
+    other_orientation: int = UPRIGHT
     """How some viewers turn the upright picture, as EXIF counts; 1 where all show it alike."""
 
     @property

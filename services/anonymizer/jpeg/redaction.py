@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import JpegImagePlugin
 
+from services.anonymizer.appearance import icc_profile, stored_density
 from services.anonymizer.jpeg.blocks import Component, Positions
 from services.anonymizer.jpeg.coverage import Coverage, Sampling
-from services.anonymizer.jpeg.markers import with_markers
+from services.anonymizer.jpeg.markers import has_jfif, with_density, with_markers
 from services.anonymizer.jpeg.placement import PlacedCutout, Rectangle, place
 from services.anonymizer.jpeg.turbojpeg import BLOCK_PX, ColourSpace, RowOfBlocks, TurboJpeg, UnsupportedJpegError
 from services.anonymizer.metadata import kept_exif
@@ -58,7 +59,7 @@ def redact_jpeg(
     *,
     keep_capture_time: bool = False,
 ) -> bytes:
-    """Hides what the cutouts cover; of the metadata only the colour profile and the orientation stay.
+    """Hides what the cutouts cover; of the metadata only colours, density and the orientation stay.
 
     A sample is hidden where any pixel that it covers is, so that subsampled chroma tells nothing either.
 
@@ -66,15 +67,20 @@ def redact_jpeg(
         UnsupportedJpegError: The file is damaged, or cannot be rewritten in its coefficients.
     """
     canvas = _Canvas(_planes(picture, cutouts, redaction, turbojpeg))
-    info = picture.header().info
+    header = picture.header()
+    rewritten = turbojpeg.rewrite(picture.content, canvas, progressive="progressive" in header.info)
+    density = None if header.info.get("jfif_unit") else stored_density(header, picture.content)
+    if density and has_jfif(rewritten):
+        rewritten, density = with_density(rewritten, density), None
     return with_markers(
-        turbojpeg.rewrite(picture.content, canvas, progressive="progressive" in info),
+        rewritten,
         exif=kept_exif(
             picture,
             keep_capture_time=keep_capture_time,
             orientation=picture.orientation if picture.turned else None,
+            density=density,
         ),
-        icc_profile=info.get("icc_profile"),
+        icc_profile=icc_profile(header, picture.content),
     )
 
 
