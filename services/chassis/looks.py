@@ -100,24 +100,23 @@ class Decoded:
 
     def backdrops(self) -> list[Backdrop]:
         """Those on which the picture looks different; white first."""
-        seen_through = under_white = under_black = 0
+        seen_through, all_white, all_black = 0, True, True
         for rows in self._strips():
             alpha = self._alpha(rows)
             if alpha is None:
                 return [Backdrop.WHITE]
             if alpha.min() >= OPAQUE_FROM:
                 continue
-            colours, _ = self._strip(rows)
-            behind = colours[alpha < OPAQUE_FROM]
+            behind = self._strip(rows)[0][alpha < OPAQUE_FROM]
             seen_through += len(behind)
-            under_white += int((behind == 255).all(axis=1).sum())  # noqa: PLR2004  (white)
-            under_black += int((behind == 0).all(axis=1).sum())
+            all_white &= bool(behind.min() == 255)  # noqa: PLR2004  (white)
+            all_black &= bool(behind.max() == 0)
+            if seen_through >= FEWEST_PX and not all_white and not all_black:
+                return [Backdrop.WHITE, Backdrop.BLACK, Backdrop.NONE]
         if seen_through < FEWEST_PX:
             return [Backdrop.WHITE]
-        # Where all that is seen through is of one of these colours, on that one it looks as without alpha.
-        if seen_through in (under_white, under_black):
-            return [Backdrop.WHITE, Backdrop.BLACK]
-        return [Backdrop.WHITE, Backdrop.BLACK, Backdrop.NONE]
+        # On the colour that all has which is seen through, it looks as without alpha.
+        return [Backdrop.WHITE, Backdrop.BLACK]
 
     def _strips(self) -> Iterator[slice]:
         width, height = self.size

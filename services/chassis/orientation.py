@@ -1,7 +1,7 @@
 """How a file says that its picture is to be turned, and who heeds it.
 
-What is shown is what Chromium 156 shows, but for two places where it is alone: it heeds no EXIF in WebP, and in PNG none
-behind the pixels. There other viewers turn the picture, and so does Facet.
+What is shown is what Chromium 156 shows, but for two places: it heeds no EXIF in WebP, and none behind the pixels of a
+PNG. There other viewers turn the picture, and so does Facet.
 
 | said by | heeded by browsers | by Facet |
 |---|---|---|

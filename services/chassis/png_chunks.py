@@ -17,8 +17,7 @@ def first_chunks(content: bytes, kinds: Iterable[bytes], *, before_pixels: bool)
         kinds: Names of chunks.
         before_pixels: Whether those behind the beginning of the pixels count as absent.
     """
-    end = content.find(_PIXELS) if before_pixels else len(content)
-    wanted = {kind for kind in kinds if content.find(kind, 0, end) >= 0}
+    wanted = {kind for kind in kinds if before_pixels or kind in content}
     found: dict[bytes, bytes] = {}
     at = _SIGNATURE_BYTES
     while wanted and at + _FRAME_BYTES <= len(content):

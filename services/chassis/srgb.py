@@ -35,6 +35,7 @@ class ToSrgb:
         """
         self._mode = "RGB" if profile is None else _MODES[profile[_SPACE]]
         self._transform = None if profile is None else _transform(profile, self._mode)
+        self._greys = _greys(self._transform) if self._mode == "L" and self._transform else None
 
     @property
     def changes_nothing(self) -> bool:
@@ -50,6 +51,8 @@ class ToSrgb:
         if self._mode == "RGB":
             ImageCms.applyTransform(colours, self._transform, inPlace=True)
             return colours
+        if self._greys:
+            return Image.merge("RGB", [colours.point(levels) for levels in self._greys])
         shown = ImageCms.applyTransform(colours, self._transform)
         assert shown is not None  # noqa: S101  (for the type checker: it is not in place)
         return shown
@@ -102,11 +105,19 @@ def _shows_as_srgb(profile: bytes) -> bool:
     return bool(np.abs(np.asarray(shown, np.int16) - probe[None].astype(np.int16)).max() <= _NO_DIFFERENCE)
 
 
+def _greys(transform: ImageCms.ImageCmsTransform) -> list[list[int]]:
+    """Red, green and blue of each grey."""
+    shown = ImageCms.applyTransform(_image(np.arange(256, dtype=np.uint8)[None, :, None]), transform)
+    return [list(levels) for levels in np.asarray(shown)[0].T.tolist()]
+
+
 def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform:
     if profile[_CLASS] not in _CLASSES_OF_COLOURS:  # browsers look at the tags alone
         profile = profile[: _CLASS.start] + _DISPLAY + profile[_CLASS.stop :]
     source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-    return ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB")
+    # Of grey, littlecms' shortcut has straight lines where the curve is steepest.
+    flags = ImageCms.Flags.NOOPTIMIZE if mode == "L" else ImageCms.Flags.NONE
+    return ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB", flags=flags)
 
 
 def _image(samples: Samples) -> Image.Image:

@@ -19,8 +19,8 @@ from services.detector.seen_faces import clearest, seen_faces
 MIN_CONFIDENCE = 0.02
 BYTES_A_PIXEL = 14
 """Most that a search holds for each pixel of the picture, as measured at peak for JPEG and PNG, every recall."""
-DEEP_BYTES_A_PIXEL = 28
-"""The same of 16 bits a channel."""
+TRANSPARENT_BYTES_A_PIXEL, DEEP_BYTES_A_PIXEL = 24, 28
+"""The same where the decoded picture is kept for the next look, and of 16 bits a channel."""
 MAX_ALIGNED = 1024
 """Faces cut out of a picture at a caller's word, so that an answer stays within a message."""
 
@@ -111,7 +111,11 @@ def align_faces(content: bytes, faces: Sequence[Face], *, limits: PictureLimits)
 
 
 def _needed_bytes(picture: Picture) -> int:
-    a_pixel = DEEP_BYTES_A_PIXEL if picture.deep else BYTES_A_PIXEL
+    a_pixel = BYTES_A_PIXEL
+    if picture.transparent:
+        a_pixel = TRANSPARENT_BYTES_A_PIXEL
+    if picture.deep:
+        a_pixel = DEEP_BYTES_A_PIXEL
     return a_pixel * picture.width_px * picture.height_px
 
 
