@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from services.anonymizer.encoding import AS_IT_CAME, Encoded, Output, encode
 from services.anonymizer.jpeg.redaction import redact_jpeg
 from services.anonymizer.jpeg.turbojpeg import UnsupportedJpegError, load_turbojpeg
+from services.anonymizer.losses import losses
 from services.anonymizer.redaction import Redaction, cut_outs, redact
 from services.anonymizer.regions import Cutout, Region
 from services.chassis.errors import TooLarge
@@ -17,6 +19,7 @@ from services.chassis.settings import PictureLimits
 
 WEAK = "Averages of a face still carry identity: what this style hides may be recognised. Leave out allow_weak."
 ENCODED_ANEW = "This JPEG could not be changed in its hidden blocks alone: all of it was encoded anew."
+_logger = logging.getLogger(__name__)
 _VIDEO_CODED = {PictureFormat.WEBP, PictureFormat.HEIF}
 
 
@@ -67,6 +70,7 @@ def anonymize(
                 notices.append(ENCODED_ANEW)
     if encoded.notice:
         notices.append(encoded.notice)
+    notices += losses(picture, encoded)
     size = len(encoded.content)
     if size > limits.max_answer_bytes:
         raise TooLarge(
@@ -93,6 +97,9 @@ def _in_coefficients(
     try:
         rewritten = redact_jpeg(picture, cutouts, redaction, turbojpeg, keep_capture_time=output.keep_capture_time)
     except UnsupportedJpegError:
+        return None
+    except Exception as error:  # noqa: BLE001  (what a hostile file brings about is decoded in full, or refused there)
+        _logger.warning("a JPEG could not be changed in its coefficients: %s", type(error).__name__)
         return None
     return Encoded(content=rewritten, format=PictureFormat.JPEG, notice="")
 

@@ -10,6 +10,7 @@ from PIL import Image
 
 from services.chassis.colour import PNG_COLOUR_CHUNKS, colour_profile
 from services.chassis.exif_block import RESOLUTION_UNIT, X_RESOLUTION, Y_RESOLUTION, read_exif
+from services.chassis.icc import clean_profile
 from services.chassis.picture import Picture
 from services.chassis.picture_format import PictureFormat
 from services.chassis.png_chunks import first_chunks
@@ -54,13 +55,17 @@ def appearance(source: Picture, target: PictureFormat) -> Appearance:
 
 
 def icc_profile(header: Image.Image, content: bytes) -> bytes | None:
-    """The profile that an opened file holds, or one made of what else it says of its colours."""
-    return colour_profile(header, content) or _embedded(header)
+    """The profile that an opened file holds, or one made of what else it says of its colours, rebuilt."""
+    return _rebuilt(colour_profile(header, content), header) or _embedded(header)
 
 
 def _embedded(header: Image.Image) -> bytes | None:
-    profile = header.info.get("icc_profile")
-    return profile if isinstance(profile, bytes) else None  # a TIFF's tag may hold anything
+    return _rebuilt(header.info.get("icc_profile"), header)
+
+
+def _rebuilt(profile: object, header: Image.Image) -> bytes | None:
+    channels = "CMYK" if header.mode == "CMYK" else "L" if header.mode[0] in "1LI" else "RGB"
+    return clean_profile(profile, channels=channels)
 
 
 def stored_density(header: Image.Image, content: bytes) -> Density | None:

@@ -53,7 +53,7 @@ def encode(pixels: Pixels, source: Picture, output: Output) -> Encoded:
 
     A JPEG keeps its quantisation tables and chroma subsampling, so what was not touched loses next to nothing. A
     WebP that was lossless stays so, other WebP is written at quality 90. TIFF is written with lossless compression.
-    What is no JPEG and becomes one is written at quality 92 without chroma subsampling.
+    What is no JPEG, or a lossless one, and becomes one is written at quality 92 without chroma subsampling.
 
     Raises:
         InvalidRequest: The format asked for cannot hold the picture.
@@ -155,7 +155,7 @@ def _saved(image: Image.Image, target: PictureFormat, options: Mapping[str, obje
 
 def _options(target: PictureFormat, header: Image.Image, source: Picture) -> Mapping[str, object]:
     match target:
-        case PictureFormat.JPEG if isinstance(header, JpegImagePlugin.JpegImageFile):
+        case PictureFormat.JPEG if isinstance(header, JpegImagePlugin.JpegImageFile) and not is_lossless(header):
             return _jpeg_options(header, turned=source.turned)
         case PictureFormat.JPEG:
             return {"quality": _JPEG_QUALITY, "subsampling": _FULL_CHROMA}
@@ -169,6 +169,11 @@ def _options(target: PictureFormat, header: Image.Image, source: Picture) -> Map
             return {"compression": used if used in _LOSSLESS_TIFF_COMPRESSIONS else "tiff_adobe_deflate"}
         case _:
             return {}
+
+
+def is_lossless(header: JpegImagePlugin.JpegImageFile) -> bool:
+    """Whether an opened JPEG is coded without loss: it has no quantisation tables then, or none that it would need."""
+    return any(number not in header.quantization for *_, number in header.layer)
 
 
 def _jpeg_options(header: JpegImagePlugin.JpegImageFile, *, turned: bool) -> Mapping[str, object]:

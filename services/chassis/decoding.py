@@ -9,8 +9,9 @@ from contextlib import contextmanager
 
 import numpy as np
 import pi_heif
-from PIL import Image, ImageFile, TiffImagePlugin, UnidentifiedImageError
+from PIL import Image, ImageFile, JpegImagePlugin, TiffImagePlugin, UnidentifiedImageError
 
+from services.chassis import jpeg_file
 from services.chassis.colour import colour_profile
 from services.chassis.errors import FacetError, InvalidPicture, UnsupportedFormat
 from services.chassis.looks import Decoded
@@ -74,6 +75,8 @@ def open_file(content: bytes) -> Image.Image:
         image = Image.open(io.BytesIO(content), formats=_DECODERS)
         if isinstance(image, TiffImagePlugin.TiffImageFile):
             image.info.pop("xmp", None)  # by which Pillow would turn it, as no browser does
+        if isinstance(image, JpegImagePlugin.JpegImageFile) and jpeg_file.has_icc_profile(image.applist):
+            image.info["icc_profile"] = jpeg_file.icc_profile(image.applist)
         return image
     except UnidentifiedImageError as error:
         if any(begins(content[:16]) for _, begins in (Image.OPEN[name] for name in _DECODERS) if begins):

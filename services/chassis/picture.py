@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from services.chassis import decoding
+from services.chassis import decoding, jpeg_file, tiff_pages
 from services.chassis.errors import InvalidPicture, TooLarge
 from services.chassis.geometry import RgbImage
 from services.chassis.looks import Backdrop, DecodedLook, Look, TurnedLook, fitted
+from services.chassis.mending import mended
 from services.chassis.orientation import UPRIGHT, other_orientation
 from services.chassis.orientation import orientation as orientation_of
 from services.chassis.picture_format import PictureFormat
@@ -45,6 +46,8 @@ class Picture:
     """Whether it has an alpha channel, or a colour that is transparent."""
     other_orientation: int = UPRIGHT
     """How some viewers turn the upright picture, as EXIF counts; 1 where all show it alike."""
+    end_missing: bool = False
+    """Whether the file ended without saying so: when it is decoded, it turns out whether all of it is there."""
 
     @property
     def turned(self) -> bool:
@@ -69,6 +72,7 @@ class Picture:
         shrink = 1.0 if long_side_px is None else min(1.0, long_side_px / self.long_side_px)
         at_least = None
         with decoding.hostile_content():
+            self._check_whole()
             if shrink < 1:
                 stored_px = self.header().size
                 # never smaller than asked for: the rest is done below, with a better filter
@@ -109,7 +113,12 @@ class Picture:
             InvalidPicture: The content is damaged.
         """
         with decoding.hostile_content():
+            self._check_whole()
             return decoding.decode_pixels(self.content)
+
+    def _check_whole(self) -> None:
+        if self.end_missing:
+            jpeg_file.check_whole(self.content)
 
 
 def open_picture(content: bytes, limits: PictureLimits) -> Picture:
@@ -125,6 +134,8 @@ def open_picture(content: bytes, limits: PictureLimits) -> Picture:
     if len(content) > limits.max_bytes:
         raise TooLarge(f"the picture has {len(content)} bytes; at most {limits.max_bytes} are accepted")
     with decoding.hostile_content():
+        file = mended(content)
+        content = file.content
         image = decoding.open_file(content)
         width_px, height_px = image.size
         if width_px * height_px > limits.max_pixels:
@@ -137,7 +148,7 @@ def open_picture(content: bytes, limits: PictureLimits) -> Picture:
             if scans * width_px * height_px > MAX_SCANS * limits.max_pixels:
                 raise InvalidPicture(f"{scans} scans are too many for so large a JPEG; save it without progression")
         orientation, other = orientation_of(image, content), other_orientation(image, content)
-        if image.format not in _FIRST_COUNTS and decoding.has_second_frame(image):
+        if image.format not in _FIRST_COUNTS and _has_second_picture(image, content):
             raise InvalidPicture("the picture has several frames or pages; send each as a picture of its own")
     if orientation >= 5:  # noqa: PLR2004  (EXIF orientations 5 to 8 are turned by 90 degrees)
         width_px, height_px = height_px, width_px
@@ -150,4 +161,11 @@ def open_picture(content: bytes, limits: PictureLimits) -> Picture:
         deep=decoding.is_deep(image),
         transparent="transparency" in image.info or image.mode.endswith(("A", "a")),
         other_orientation=other,
+        end_missing=file.end_missing,
     )
+
+
+def _has_second_picture(image: Image.Image, content: bytes) -> bool:
+    if image.format == "TIFF" and tiff_pages.others_are_thumbnails(content):
+        return False
+    return decoding.has_second_frame(image)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image, ImageCms
+from PIL import Image
 
 from tests.support.pictures import (
     FORMATS,
@@ -24,12 +24,12 @@ from tests.support.pictures import (
     without_jpeg_segment,
 )
 from tests.support.processes import Stack
+from tests.support.profiles import SRGB
 from tests.support.ways import Ways
 
 FACE = (224, 120)
 """Where the astronaut's face is."""
 MARKER = b"PLANTED-BY-THE-TEST"
-ICC = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 Pixels = NDArray[np.float64]
 
 
@@ -234,11 +234,11 @@ def test_longest_pictures_pass_through(ways: Ways, file_format: str, size: tuple
 def test_metadata_is_gone_and_the_colour_profile_stays(
     ways: Ways, astronaut: Image.Image, file_format: str, way: str
 ) -> None:
-    content = with_metadata(astronaut, file_format, MARKER, icc_profile=ICC)
+    content = with_metadata(astronaut, file_format, MARKER, icc_profile=SRGB)
     assert MARKER in content
     done = ways.anonymize(content).content if way == "REST" else ways.hide(content).image.content
     assert MARKER not in done
-    assert decode(done).info.get("icc_profile") == (None if file_format == "BMP" else ICC)
+    assert decode(done).info.get("icc_profile") == (None if file_format == "BMP" else SRGB)
 
 
 def test_second_picture_of_a_phone_jpeg_is_gone(ways: Ways, astronaut: Image.Image) -> None:

@@ -41,6 +41,8 @@ from tests.support.pictures import (
     png_chunks,
     with_metadata,
 )
+from tests.support.profiles import LCMS_SRGB
+from tests.support.rare_jpegs import lossless_jpeg
 from tests.support.usage import memory_mib
 
 DEADLINE_S = 5.0
@@ -65,6 +67,8 @@ def files() -> Mapping[str, bytes]:
         "JPEG progressive": encode(colour, "JPEG", progressive=True),
         "JPEG CMYK": encode(cmyk, "JPEG"),
         "JPEG grey": encode(grey, "JPEG", restart_marker_blocks=3),
+        "JPEG lossless": lossless_jpeg(colour),
+        "JPEG with a profile": encode(colour, "JPEG", icc_profile=LCMS_SRGB),
         "MPO": multi_picture_jpeg(colour, colour),
         "PNG": with_metadata(colour, "PNG", b"MARKER"),
         "PNG palette": encode(palette, "PNG", transparency=3),

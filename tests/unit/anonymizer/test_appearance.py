@@ -16,6 +16,7 @@ from services.anonymizer.encoding import Output
 from services.anonymizer.redaction import Redaction
 from services.anonymizer.regions import Region
 from services.chassis.geometry import Box
+from services.chassis.icc import clean_profile
 from services.chassis.icc_builder import Primaries, grey_profile, rgb_profile
 from services.chassis.picture import open_picture
 from services.chassis.picture_format import PictureFormat
@@ -126,7 +127,7 @@ def test_bmp_keeps_its_profile() -> None:
     header += bytes(16) + b"DEBM" + bytes(48) + struct.pack("<4I", 4, 124 + len(pixels), len(profile), 0)
     content = struct.pack("<2sIII", b"BM", 138 + len(pixels) + len(profile), 0, 138) + header + pixels + profile
     after = answer(content)
-    assert after.endswith(profile)
+    assert after.endswith(clean_profile(profile, channels="RGB") or profile)
     assert np.array_equal(np.asarray(decode(after))[:, 16:], np.asarray(swatches())[:, 16:])
     shown = [middles(open_picture(file, LIMITS).rgb())[1:] for file in (content, after)]
     assert np.array_equal(*shown)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tifffile
 from numpy.typing import NDArray
-from PIL import Image, ImageCms
+from PIL import Image
 
 from services.anonymizer.anonymization import anonymize
 from services.anonymizer.redaction import Redaction
@@ -21,6 +21,7 @@ from services.chassis.geometry import Box
 from services.chassis.picture import open_picture
 from services.chassis.settings import PictureLimits
 from tests.support.pictures import ORIENTATION_TAG, png, png_chunk, png_chunks, tiff_entries
+from tests.support.profiles import SRGB
 
 LIMITS = PictureLimits(max_bytes=4_000_000, max_pixels=1_000_000)
 WIDTH, HEIGHT = 120, 90
@@ -28,7 +29,6 @@ FACE = Region(box=Box(x_min=30, y_min=20, x_max=60, y_max=60), landmarks={})
 HIDDEN = np.zeros((HEIGHT, WIDTH), bool)
 HIDDEN[20:60, 30:60] = True
 PNG_COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
-ICC = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 STYLES: list[Style] = [
     Mosaic(strength=0.5),
     Blur(strength=0.5),
@@ -98,10 +98,10 @@ def test_transparent_colour_becomes_alpha_of_sixteen_bits() -> None:
 
 
 def test_png_keeps_its_colour_profile_and_no_other_chunk() -> None:
-    ancillary = png_chunk(b"iCCP", b"p\0\0" + zlib.compress(ICC)) + png_chunk(b"tEXt", b"Author\0PLANTED")
+    ancillary = png_chunk(b"iCCP", b"p\0\0" + zlib.compress(SRGB)) + png_chunk(b"tEXt", b"Author\0PLANTED")
     answer = hide(png(samples(3), colour_type=2, bits=16, ancillary=ancillary))
     assert [kind for kind, _ in png_chunks(answer)] == [b"IHDR", b"iCCP", b"IDAT", b"IEND"]
-    assert Image.open(io.BytesIO(answer)).info["icc_profile"] == ICC
+    assert Image.open(io.BytesIO(answer)).info["icc_profile"] == SRGB
     assert b"PLANTED" not in answer
 
 
@@ -139,12 +139,12 @@ TIFF_KINDS: dict[str, dict[str, object]] = {
 def test_tiff_keeps_every_bit_beside_the_region(kind: str, channels: int) -> None:
     before = samples(channels)
     extra = {"extrasamples": ["unassalpha"]} if channels == 4 else {}
-    answer = hide(tiff_file(before, iccprofile=ICC, software="PLANTED", **extra, **TIFF_KINDS[kind]))
+    answer = hide(tiff_file(before, iccprofile=SRGB, software="PLANTED", **extra, **TIFF_KINDS[kind]))
     after = tifffile.imread(io.BytesIO(answer))
     assert after.dtype == np.uint16
     assert np.array_equal(after[~HIDDEN], before[~HIDDEN])
     assert (after[HIDDEN] == (0, 0, 0, 65535)[:channels]).all()
-    assert Image.open(io.BytesIO(answer)).info["icc_profile"] == ICC
+    assert Image.open(io.BytesIO(answer)).info["icc_profile"] == SRGB
     assert b"PLANTED" not in answer
     assert 305 not in {tag for tag, _ in tiff_entries(answer)}
 

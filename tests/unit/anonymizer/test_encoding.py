@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from PIL import Image, ImageCms, JpegImagePlugin
+from PIL import Image, JpegImagePlugin
 
 from services.anonymizer.anonymization import Anonymized, anonymize
 from services.anonymizer.redaction import Redaction
@@ -32,13 +32,13 @@ from tests.support.pictures import (
     with_swapped_tables,
     with_tiff_type,
 )
+from tests.support.profiles import SRGB
 
 LIMITS = PictureLimits(max_bytes=4_000_000, max_pixels=1_000_000)
 MARKER = b"PLANTED-BY-THE-TEST"
 FACE = Region(box=Box(x_min=100, y_min=60, x_max=160, y_max=140), landmarks={})
 BESIDE = np.s_[:, 200:]
 """Where nothing is hidden, at a distance that JPEG's blocks do not reach."""
-ICC = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
 def hide(content: bytes, *regions: Region) -> Anonymized:
@@ -150,8 +150,8 @@ def test_tiff_with_lossy_compression_is_written_without_loss() -> None:
 
 @pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP", "TIFF"])
 def test_colour_profile_stays(file_format: str) -> None:
-    content = encode(noise(300, 200), file_format, icc_profile=ICC)
-    assert decode(hide(content).content).info["icc_profile"] == ICC
+    content = encode(noise(300, 200), file_format, icc_profile=SRGB)
+    assert decode(hide(content).content).info["icc_profile"] == SRGB
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")
@@ -166,7 +166,7 @@ def test_tiff_whose_colour_profile_is_none_is_written_without(field_type: int, c
 
 
 @pytest.mark.parametrize("file_format", FORMATS)
-@pytest.mark.parametrize("icc_profile", [None, ICC], ids=["without profile", "with profile"])
+@pytest.mark.parametrize("icc_profile", [None, SRGB], ids=["without profile", "with profile"])
 def test_no_metadata_is_written_back(file_format: str, icc_profile: bytes | None) -> None:
     content = with_metadata(noise(300, 200), file_format, MARKER, icc_profile=icc_profile)
     assert MARKER in content
@@ -183,7 +183,7 @@ PIXEL_TAGS = {256, 257, 258, 259, 262, 266, 273, 274, 277, 278, 279, 284, 317, 3
 
 
 def test_jpeg_holds_nothing_but_what_decodes_it() -> None:
-    content = with_metadata(noise(300, 200), "JPEG", MARKER, icc_profile=ICC)
+    content = with_metadata(noise(300, 200), "JPEG", MARKER, icc_profile=SRGB)
     assert {0xE1, 0xED, 0xEC, 0xFE} <= {marker for marker, _ in jpeg_segments(content)}
     done = hide(content).content
     jfif, profile, tables, frame, huffman = 0xE0, 0xE2, 0xDB, 0xC0, 0xC4
@@ -193,20 +193,20 @@ def test_jpeg_holds_nothing_but_what_decodes_it() -> None:
 
 
 def test_png_holds_nothing_but_what_decodes_it() -> None:
-    content = with_metadata(noise(300, 200), "PNG", MARKER, icc_profile=ICC)
+    content = with_metadata(noise(300, 200), "PNG", MARKER, icc_profile=SRGB)
     assert {b"eXIf", b"tEXt", b"zTXt", b"iTXt", b"tIME", b"prVt", b""} <= {kind for kind, _ in png_chunks(content)}
     assert {kind for kind, _ in png_chunks(hide(content).content)} == {b"IHDR", b"iCCP", b"IDAT", b"IEND"}
 
 
 def test_webp_holds_nothing_but_what_decodes_it() -> None:
-    content = with_metadata(noise(300, 200, "RGBA"), "WEBP", MARKER, icc_profile=ICC)
+    content = with_metadata(noise(300, 200, "RGBA"), "WEBP", MARKER, icc_profile=SRGB)
     assert {b"EXIF", b"XMP ", b"PRVT"} <= set(riff_chunks(content[: -len(MARKER)]))
     assert set(riff_chunks(hide(content).content)) == {b"VP8X", b"ICCP", b"ALPH", b"VP8 "}
 
 
 @pytest.mark.parametrize("options", [{}, {"compression": "tiff_lzw"}], ids=["raw", "LZW"])
 def test_tiff_holds_nothing_but_what_decodes_it(options: dict[str, str]) -> None:
-    content = with_metadata(noise(300, 200), "TIFF", MARKER, icc_profile=ICC, **options)
+    content = with_metadata(noise(300, 200), "TIFF", MARKER, icc_profile=SRGB, **options)
     assert {270, 315, 700, 33723} <= {tag for tag, _ in tiff_entries(content)}
     assert {tag for tag, _ in tiff_entries(hide(content).content)} <= PIXEL_TAGS
 

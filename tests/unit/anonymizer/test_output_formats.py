@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pillow_heif
 import pytest
-from PIL import Image, ImageCms, JpegImagePlugin
+from PIL import Image, JpegImagePlugin
 
 from services.anonymizer.anonymization import Anonymized, anonymize
 from services.anonymizer.encoding import AS_IT_CAME, Output
@@ -14,14 +14,15 @@ from services.anonymizer.regions import Region
 from services.anonymizer.styles import Solid
 from services.chassis.errors import InvalidRequest
 from services.chassis.geometry import Box
+from services.chassis.icc import clean_profile
 from services.chassis.picture_format import PictureFormat
 from services.chassis.settings import PictureLimits
 from tests.support.pictures import FORMATS, decode, encode, noise, png, smooth
+from tests.support.profiles import D50, SRGB, curve, profile, xyz
 
 LIMITS = PictureLimits(max_bytes=4_000_000, max_pixels=1_000_000)
 FACE = Region(box=Box(x_min=60, y_min=40, x_max=100, y_max=100), landmarks={})
 IN_FACE = (80, 70)
-ICC = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 AS_JPEG, AS_PNG, AS_WEBP = (Output(format=f) for f in (PictureFormat.JPEG, PictureFormat.PNG, PictureFormat.WEBP))
 
 
@@ -48,13 +49,13 @@ def half_transparent() -> Image.Image:
 
 
 def test_heif_is_answered_as_jpeg_and_the_answer_says_so() -> None:
-    done = hide(heif(smooth(200, 150), icc_profile=ICC))
+    done = hide(heif(smooth(200, 150), icc_profile=SRGB))
     image = decode(done.content)
     assert isinstance(image, JpegImagePlugin.JpegImageFile)
     assert (done.media_type, image.size) == ("image/jpeg", (200, 150))
     assert done.notice == "HEIF is read and not written: this is JPEG."
     assert JpegImagePlugin.get_sampling(image) == 0
-    assert image.info["icc_profile"] == ICC
+    assert image.info["icc_profile"] == SRGB
     assert max(pixel(image, IN_FACE)) < 8
     beside = np.s_[:, 120:]
     assert np.abs(np.asarray(image)[beside].astype(int) - np.asarray(smooth(200, 150))[beside]).mean() < 3
@@ -106,8 +107,9 @@ def test_sixteen_bits_stay_where_the_format_asked_for_has_them(output: Output) -
 
 
 def test_profile_of_grey_is_left_out_of_webp_which_has_colours_alone() -> None:
-    content = encode(noise(200, 150, "L"), "PNG", icc_profile=b"a profile of greys")
-    assert decode(hide(content).content).info["icc_profile"] == b"a profile of greys"
+    greys = profile({b"kTRC": curve([563]), b"wtpt": xyz(D50)}, space=b"GRAY")
+    content = encode(noise(200, 150, "L"), "PNG", icc_profile=greys)
+    assert decode(hide(content).content).info["icc_profile"] == clean_profile(greys, channels="L")
     assert "icc_profile" not in decode(hide(content, AS_WEBP).content).info
 
 
