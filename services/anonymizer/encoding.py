@@ -1,4 +1,4 @@
-"""Writes a picture back in the format it came in, or another; of its metadata only the colour profile stays."""
+"""Writes a picture back in the format it came in, or another; of its metadata only colours and density stay."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, JpegImagePlugin
+from PIL import Image, JpegImagePlugin, PngImagePlugin
 
 from services.anonymizer import containers
+from services.anonymizer.appearance import Appearance, appearance
 from services.anonymizer.metadata import kept_exif
 from services.chassis.errors import InvalidRequest
-from services.chassis.icc import clean_profile
 from services.chassis.picture import Picture
 from services.chassis.picture_format import PictureFormat
 from services.chassis.pixels import Pixels
+from services.chassis.srgb import to_srgb
 
 _LOSSLESS_TIFF_COMPRESSIONS = ("raw", "tiff_lzw", "tiff_adobe_deflate", "tiff_deflate", "packbits")
 _WEBP_QUALITY = 90
@@ -59,28 +60,57 @@ def encode(pixels: Pixels, source: Picture, output: Output) -> Encoded:
     """
     target = output.format or _own_format(pixels, source)
     _check_holds(target, pixels)
-    header = source.header()
-    icc_profile = clean_profile(header.info.get("icc_profile"), channels=pixels.channels)
-    exif = kept_exif(source, keep_capture_time=output.keep_capture_time, orientation=None)
+    header, shown = source.header(), appearance(source, target)
+    icc_profile = shown.icc_profile
+    exif = kept_exif(
+        source,
+        keep_capture_time=output.keep_capture_time,
+        orientation=None,
+        density=shown.density if target is PictureFormat.WEBP else None,  # which tells it nowhere else
+    )
     deep_colour = pixels.samples.dtype == np.uint16 and pixels.channels != "L"
     notice = ""
     if target is PictureFormat.PNG and deep_colour:
-        content = containers.png(pixels, icc_profile=icc_profile, exif=exif)
+        content = containers.png(pixels, shown, exif=exif)
     elif target is PictureFormat.TIFF and (deep_colour or exif):
-        content = containers.tiff(pixels, icc_profile=icc_profile, exif=exif)
-    elif target is PictureFormat.BMP and pixels.channels == "RGBA":
-        content = containers.bmp(pixels)
+        content = containers.tiff(pixels, shown, exif=exif)
+    elif target is PictureFormat.BMP and (pixels.channels == "RGBA" or icc_profile):
+        content = containers.bmp(pixels, shown)
     else:
-        if target is PictureFormat.WEBP and "L" in pixels.channels:
-            icc_profile = None  # of grey; WebP has colours alone
         image = _image(pixels, shallow=target not in (PictureFormat.PNG, PictureFormat.TIFF))
         if target is PictureFormat.JPEG and "A" in pixels.channels:
             image, notice = _on_white(image), "JPEG has no transparency: what was transparent is white."
+        if target is PictureFormat.WEBP and "L" in pixels.channels and not _is_of_rgb(icc_profile):
+            image, icc_profile = _in_srgb(image, icc_profile), None  # WebP has colours alone
         options = {"icc_profile": icc_profile, "exif": exif, **_options(target, header, source)}
+        if shown.density:
+            options["dpi"] = shown.density
+        if shown.png_chunks:
+            options["pnginfo"] = _png_info(shown)
         content = _saved(image, target, options)
     if not output.format and target is not source.format:
         notice = f"{source.format.name} is read and not written: this is {target.name}."
     return Encoded(content=content, format=target, notice=notice)
+
+
+def _is_of_rgb(icc_profile: bytes | None) -> bool:
+    return icc_profile is not None and icc_profile[16:20] == b"RGB "
+
+
+def _in_srgb(grey: Image.Image, icc_profile: bytes | None) -> Image.Image:
+    if icc_profile is None:
+        return grey
+    colours = to_srgb(icc_profile).image(grey.convert("L"))
+    if grey.mode == "LA":
+        colours.putalpha(grey.getchannel("A"))
+    return colours
+
+
+def _png_info(shown: Appearance) -> PngImagePlugin.PngInfo:
+    info = PngImagePlugin.PngInfo()
+    for kind, data in shown.png_chunks.items():
+        info.add(kind, data)
+    return info
 
 
 def _own_format(pixels: Pixels, source: Picture) -> PictureFormat:

@@ -1,4 +1,4 @@
-"""The little metadata that an answer may keep: how it is turned, and where a site asks for it, when it was taken."""
+"""The little EXIF that an answer may keep: how it is turned, its density, and where a site asks, when it was taken."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from PIL import ExifTags, Image
 
+from services.anonymizer.appearance import Density
 from services.chassis.picture import Picture
 
 # Only values that are nothing but a time are kept: a text field can say anything. Source: Exif 2.32, table 8.
@@ -15,9 +16,12 @@ _TIME_TAGS = {
     ExifTags.Base.SubsecTimeOriginal: re.compile(r"\d{1,9}", re.ASCII),
     ExifTags.Base.OffsetTimeOriginal: re.compile(r"[+-]\d\d:\d\d", re.ASCII),
 }
+_INCH = 2
 
 
-def kept_exif(picture: Picture, *, keep_capture_time: bool, orientation: int | None) -> bytes:
+def kept_exif(
+    picture: Picture, *, keep_capture_time: bool, orientation: int | None, density: Density | None = None
+) -> bytes:
     """A minimal EXIF block, beginning with the marker that it has in a JPEG; empty where there is nothing to keep.
 
     Never raises: what cannot be read is not kept.
@@ -26,10 +30,14 @@ def kept_exif(picture: Picture, *, keep_capture_time: bool, orientation: int | N
         picture: Where the capture time is taken from.
         keep_capture_time: Whether it is kept, to its subseconds and time zone.
         orientation: To be written, 1 to 8, where the stored pixels stay turned. None = they are upright.
+        density: To be written, in files that tell it nowhere else.
     """
     kept = Image.Exif()
     if orientation is not None:
         kept[ExifTags.Base.Orientation] = orientation
+    if density is not None:
+        kept[ExifTags.Base.XResolution], kept[ExifTags.Base.YResolution] = density
+        kept[ExifTags.Base.ResolutionUnit] = _INCH
     times = _capture_time(picture) if keep_capture_time else {}
     if times:
         kept[ExifTags.IFD.Exif] = times

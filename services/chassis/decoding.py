@@ -12,10 +12,13 @@ import pi_heif
 from PIL import Image, ImageFile, JpegImagePlugin, TiffImagePlugin, UnidentifiedImageError
 
 from services.chassis import jpeg_file
+from services.chassis.colour import colour_profile
 from services.chassis.errors import FacetError, InvalidPicture, UnsupportedFormat
-from services.chassis.geometry import RgbImage
+from services.chassis.looks import Decoded
+from services.chassis.orientation import EXIF_IN_PNG, orientation
 from services.chassis.picture_format import PictureFormat
 from services.chassis.pixels import Pixels, Samples
+from services.chassis.srgb import to_srgb
 
 ACCEPTED = ", ".join(f.name for f in PictureFormat)
 _DECODERS = tuple(f.value for f in PictureFormat)
@@ -31,8 +34,6 @@ _TRANSPOSITIONS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_ORIENTATION_TAG = 0x0112
-_EXIF_IN_PNG = (b"eXIf", b"Raw profile type exif")
 _DAMAGED = "the picture is damaged, truncated or of a rare kind and cannot be decoded; save it anew as 8-bit RGB"
 _STRIP_PX = 1 << 20
 
@@ -43,6 +44,9 @@ _LOWER_BYTES = {
     for order, other in (("B", "L"), ("L", "B"), ("N", "B" if sys.byteorder == "little" else "L"))
 }
 _DEEP_GREY_WITH_ALPHA = "LA;16B"
+_TWELVE_BITS = "I;12"
+_WHITE_IS_ZERO, _UNSIGNED = 0, (1,)
+_BIG_ENDIAN_WHITE_IS_ZERO = (b"MM", _WHITE_IS_ZERO, _UNSIGNED, 1, (16,), ())  # which Pillow does not know of
 _FOUR_BYTES = "RGBA"
 
 
@@ -69,6 +73,8 @@ def open_file(content: bytes) -> Image.Image:
         raise UnsupportedFormat(f"GIF is not accepted, animated or not; send each frame as one of {ACCEPTED}")
     try:
         image = Image.open(io.BytesIO(content), formats=_DECODERS)
+        if isinstance(image, TiffImagePlugin.TiffImageFile):
+            image.info.pop("xmp", None)  # by which Pillow would turn it, as no browser does
         if isinstance(image, JpegImagePlugin.JpegImageFile) and jpeg_file.has_icc_profile(image.applist):
             image.info["icc_profile"] = jpeg_file.icc_profile(image.applist)
         return image
@@ -83,6 +89,7 @@ def _prepare_decoders() -> None:
     Image.MAX_IMAGE_PIXELS = None  # the limit is ours, checked in open_picture: Pillow's would only warn
     # One thread each, as pictures are worked on side by side. No thumbnails: one that lies in a file may show something
     # else than its picture, and what is searched for faces has to be what is answered.
+    TiffImagePlugin.OPEN_INFO.setdefault(_BIG_ENDIAN_WHITE_IS_ZERO, ("I;16B", "I;16B"))
     pi_heif.register_heif_opener(decode_threads=1, thumbnails=False, depth_images=False, aux_images=False)
 
 
@@ -94,6 +101,10 @@ def check_pixel_type(image: Image.Image) -> None:
     """
     if image.mode not in (*_TREATED_MODES, *_CONVERTED_MODES, *_DEEP_GREY_MODES):
         raise InvalidPicture(f"pixels of type {image.mode} are not accepted; save it as 8-bit RGB")
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        kinds = image.tag_v2.get(TiffImagePlugin.SAMPLEFORMAT, _UNSIGNED)
+        if set(kinds) - {1, 4}:  # unsigned, and undefined: Pillow would take signed ones for unsigned
+            raise InvalidPicture("a TIFF of signed or floating-point samples is not accepted; save it as 8-bit RGB")
     if isinstance(image, TiffImagePlugin.TiffImageFile) and image.mode not in _DEEP_GREY_MODES:
         separate = image.tag_v2.get(TiffImagePlugin.PLANAR_CONFIGURATION) == 2  # noqa: PLR2004  (a plane a channel)
         deep = max(image.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE, (1,))) > 8  # noqa: PLR2004  (bits)
@@ -117,7 +128,7 @@ def has_second_frame(image: Image.Image) -> bool:
 
 def exif(image: Image.Image, content: bytes) -> Image.Exif:
     """The EXIF block of an opened file; empty where it has none that can be read."""
-    if image.format == "PNG" and not any(chunk in content for chunk in _EXIF_IN_PNG):
+    if image.format == "PNG" and not any(chunk in content for chunk in EXIF_IN_PNG):
         return Image.Exif()  # Pillow would decode all of it to look for EXIF at its end
     try:
         return image.getexif()
@@ -125,28 +136,24 @@ def exif(image: Image.Image, content: bytes) -> Image.Exif:
         return Image.Exif()
 
 
-def orientation(image: Image.Image, content: bytes) -> int:
-    """How an opened file is to be turned when it has been decoded, as EXIF counts: 1 (not at all) to 8."""
-    if image.format in ("TIFF", "HEIF"):  # their decoders turn them, size included
-        return 1
-    value = exif(image, content).get(_ORIENTATION_TAG, 1)
-    return value if value in _TRANSPOSITIONS else 1
-
-
-def decode_rgb(content: bytes, *, at_least: tuple[int, int] | None) -> RgbImage:
-    """Upright 8-bit RGB; alpha is dropped, of 16 bits the upper 8 stay.
+def decode_shown(content: bytes, *, at_least: tuple[int, int] | None) -> Decoded:
+    """The upright picture with the way to show it; of 16 bits the upper 8 stay unless colours need all.
 
     Args:
         content: An encoded picture that `check_pixel_type` accepts.
         at_least: A JPEG is decoded at reduced scale, but no smaller than this width and height. None = full size.
     """
     image = open_file(content)
+    way = to_srgb(colour_profile(image, content))
+    if is_deep(image) and not way.changes_nothing:
+        pixels = decode_pixels(content)
+        return Decoded(source=pixels.samples, inks=pixels.channels == "CMYK", to_srgb=way)
     if at_least:
         image.draft(None, at_least)
     image = _upright(image, content)
     if image.mode == "I;16":
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
+    return Decoded(source=image, inks=False, to_srgb=way)
 
 
 def decode_pixels(content: bytes) -> Pixels:
@@ -198,8 +205,26 @@ def _unpack_as(image: Image.Image, raw_mode: str) -> None:
     ]
 
 
+def _white_is_zero(image: Image.Image) -> bool:
+    """Whether an opened file is 16-bit grey of which Pillow, as it decodes it, forgets that 0 is white."""
+    if not isinstance(image, TiffImagePlugin.TiffImageFile) or image.mode not in _DEEP_GREY_MODES:
+        return False
+    return bool(image.tag_v2.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == _WHITE_IS_ZERO)
+
+
+def _plain_grey(image: Image.Image, *, white_is_zero: bool, twelve_bits: bool) -> Image.Image:
+    """16-bit grey in the machine's byte order, 0 black and 65535 white. Pillow's own conversion cuts off at 255."""
+    samples = np.array(image).astype(np.uint16)
+    if twelve_bits:
+        samples = (samples << 4) | (samples >> 8)
+    if white_is_zero:
+        np.invert(samples, out=samples)
+    return Image.fromarray(samples)
+
+
 def _upright(image: Image.Image, content: bytes) -> Image.Image:
     turned_as, size = orientation(image, content), image.size
+    raw_mode, white_is_zero = _raw_mode(image), _white_is_zero(image)
     image.load()
     if image.size != size:
         raise InvalidPicture("the picture's header tells another size than its pixels have; save it anew")
@@ -207,8 +232,8 @@ def _upright(image: Image.Image, content: bytes) -> Image.Image:
         image = image.convert("LA" if image.mode in ("L", "1") else "RGBA")
     elif image.mode in _CONVERTED_MODES:
         image = image.convert(_CONVERTED_MODES[image.mode])
-    elif image.mode in _DEEP_GREY_MODES and image.mode != "I;16":
-        image = image.convert("I;16")
+    elif image.mode in _DEEP_GREY_MODES and (image.mode != "I;16" or white_is_zero or raw_mode == _TWELVE_BITS):
+        image = _plain_grey(image, white_is_zero=white_is_zero, twelve_bits=raw_mode == _TWELVE_BITS)
     return image.transpose(_TRANSPOSITIONS[turned_as]) if turned_as in _TRANSPOSITIONS else image
 
 

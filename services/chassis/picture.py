@@ -1,19 +1,21 @@
-"""Encoded pictures: limits checked before decoding, EXIF orientation applied, decoded as small as asked."""
+"""Encoded pictures: limits checked before decoding, shown upright and in sRGB, decoded as small as asked."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 from PIL import Image
 
 from services.chassis import decoding, jpeg_file, tiff_pages
 from services.chassis.errors import InvalidPicture, TooLarge
 from services.chassis.geometry import RgbImage
+from services.chassis.looks import Backdrop, DecodedLook, Look, TurnedLook, fitted
 from services.chassis.mending import mended
+from services.chassis.orientation import UPRIGHT, other_orientation
+from services.chassis.orientation import orientation as orientation_of
 from services.chassis.picture_format import PictureFormat
 from services.chassis.pixels import Pixels
-from services.chassis.resampling import rounded, shrunk
 from services.chassis.settings import PictureLimits
 
 # JPEG as phones write it and HEIF may hold more pictures; only the first, of HEIF the primary one, counts.
@@ -40,6 +42,10 @@ class Picture:
     """How the stored picture is turned or mirrored against the upright one, as EXIF counts: 1 (not at all) to 8."""
     deep: bool
     """Whether its samples have 16 bits."""
+    transparent: bool = False
+    """Whether it has an alpha channel, or a colour that is transparent."""
+    other_orientation: int = UPRIGHT
+    """How some viewers turn the upright picture, as EXIF counts; 1 where all show it alike."""
     end_missing: bool = False
     """Whether the file ended without saying so: when it is decoded, it turns out whether all of it is there."""
 
@@ -54,7 +60,7 @@ class Picture:
         return max(self.width_px, self.height_px)
 
     def rgb(self, *, long_side_px: int | None = None) -> RgbImage:
-        """Decodes to upright 8-bit RGB, H x W x 3; alpha is dropped.
+        """The picture as viewers show it: upright, in 8-bit sRGB, H x W x 3; what is transparent stands on white.
 
         Args:
             long_side_px: Shrinks the picture (area average) to this longer side where it is larger; a JPEG is decoded
@@ -64,16 +70,30 @@ class Picture:
             InvalidPicture: The content is damaged.
         """
         shrink = 1.0 if long_side_px is None else min(1.0, long_side_px / self.long_side_px)
+        at_least = None
         with decoding.hostile_content():
             self._check_whole()
-            if shrink == 1:
-                return decoding.decode_rgb(self.content, at_least=None)
-            stored_px = self.header().size
-            # never smaller than asked for: the rest is done below, with a better filter
-            at_least = (max(1, int(stored_px[0] * shrink)), max(1, int(stored_px[1] * shrink)))
-            pixels = decoding.decode_rgb(self.content, at_least=at_least)
-        size = (max(1, round(self.width_px * shrink)), max(1, round(self.height_px * shrink)))
-        return rounded(shrunk(pixels, size), np.dtype(np.uint8))
+            if shrink < 1:
+                stored_px = self.header().size
+                # never smaller than asked for: the rest is done below, with a better filter
+                at_least = (max(1, int(stored_px[0] * shrink)), max(1, int(stored_px[1] * shrink)))
+            pixels = decoding.decode_shown(self.content, at_least=at_least).rgb(Backdrop.WHITE)
+        return fitted(pixels, (self.width_px, self.height_px), long_side_px)
+
+    def looks(self) -> Sequence[Look]:
+        """All the ways in which viewers may show the picture, the usual one first; a search looks at each.
+
+        Raises:
+            InvalidPicture: The content is damaged.
+        """
+        looks: list[Look] = [self]
+        if self.transparent:
+            with decoding.hostile_content():
+                decoded = decoding.decode_shown(self.content, at_least=None)
+                looks = [DecodedLook(decoded=decoded, backdrop=backdrop) for backdrop in decoded.backdrops()]
+        if self.other_orientation != UPRIGHT:
+            looks.append(TurnedLook(shown=looks[0], orientation=self.other_orientation))
+        return looks
 
     def header(self) -> Image.Image:
         """The picture as Pillow opens it: nothing is decoded yet."""
@@ -127,7 +147,7 @@ def open_picture(content: bytes, limits: PictureLimits) -> Picture:
             scans = content.count(_START_OF_SCAN)
             if scans * width_px * height_px > MAX_SCANS * limits.max_pixels:
                 raise InvalidPicture(f"{scans} scans are too many for so large a JPEG; save it without progression")
-        orientation = decoding.orientation(image, content)
+        orientation, other = orientation_of(image, content), other_orientation(image, content)
         if image.format not in _FIRST_COUNTS and _has_second_picture(image, content):
             raise InvalidPicture("the picture has several frames or pages; send each as a picture of its own")
     if orientation >= 5:  # noqa: PLR2004  (EXIF orientations 5 to 8 are turned by 90 degrees)
@@ -139,6 +159,8 @@ def open_picture(content: bytes, limits: PictureLimits) -> Picture:
         height_px=height_px,
         orientation=orientation,
         deep=decoding.is_deep(image),
+        transparent="transparency" in image.info or image.mode.endswith(("A", "a")),
+        other_orientation=other,
         end_missing=file.end_missing,
     )
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from services.chassis.geometry import LandmarkType, Point, RgbImage
-from services.chassis.picture import Picture
+from services.chassis.looks import Look
 from services.detector.faces import Face, FaceDetector
 from services.detector.merging import without_doubles
 from services.detector.search import Recall
@@ -69,7 +69,7 @@ class BlazeFaceSearch:
         """Of the pass with the lowest threshold."""
         return min(look.min_confidence for look in BLAZEFACE_PASSES[recall])
 
-    def search(self, picture: Picture, *, recall: Recall, min_confidence: float | None) -> list[Face]:
+    def search(self, picture: Look, *, recall: Recall, min_confidence: float | None) -> list[Face]:
         """The faces in pixels of the upright picture, in descending confidence."""
         passes = BLAZEFACE_PASSES[recall]
         scaled = {side: picture.rgb(long_side_px=side) for side in {p.long_side_px for p in passes}}
@@ -104,7 +104,7 @@ def _spans(length: int, count: int) -> list[tuple[int, int]]:
     return [(int(start), min(length, int(np.ceil(start + tile)))) for start in starts]
 
 
-_MIRRORED_TYPE = {
+MIRRORED_TYPE = {
     LandmarkType.LEFT_EYE: LandmarkType.RIGHT_EYE,
     LandmarkType.RIGHT_EYE: LandmarkType.LEFT_EYE,
     LandmarkType.MOUTH_LEFT: LandmarkType.MOUTH_RIGHT,
@@ -121,5 +121,5 @@ def mirror(face: Face, *, width_px: int) -> Face:
     return Face(
         box=type(box)(x_min=box.x_max, y_min=box.y_min, x_max=box.x_min, y_max=box.y_max),
         confidence=face.confidence,
-        landmarks={_MIRRORED_TYPE.get(kind, kind): Point(p.x, p.y) for kind, p in moved.landmarks.items()},
+        landmarks={MIRRORED_TYPE.get(kind, kind): Point(p.x, p.y) for kind, p in moved.landmarks.items()},
     )

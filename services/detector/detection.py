@@ -7,16 +7,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from services.chassis.errors import InvalidRequest
+from services.chassis.looks import Look, TurnedLook
 from services.chassis.picture import Picture, open_picture
 from services.chassis.settings import PictureLimits
 from services.detector.alignment import ALIGNED_SIDE_PX, AlignedFace, align
 from services.detector.faces import Face
 from services.detector.models import DetectorModels
 from services.detector.search import Recall
+from services.detector.seen_faces import clearest, seen_faces
 
 MIN_CONFIDENCE = 0.02
 BYTES_A_PIXEL = 14
 """Most that a search holds for each pixel of the picture, as measured at peak for JPEG and PNG, every recall."""
+TRANSPARENT_BYTES_A_PIXEL, DEEP_BYTES_A_PIXEL = 24, 28
+"""The same where the decoded picture is kept for the next look, and of 16 bits a channel."""
 MAX_ALIGNED = 1024
 """Faces cut out of a picture at a caller's word, so that an answer stays within a message."""
 
@@ -81,14 +85,15 @@ def detect(content: bytes, config: DetectionConfig, *, models: DetectorModels, l
     """
     picture = open_picture(content, limits)
     search = models.search(config.model)
-    with limits.memory.hold(BYTES_A_PIXEL * picture.width_px * picture.height_px):
+    with limits.memory.hold(_needed_bytes(picture)):
+        looks = picture.looks()
         own = search.own_confidence(config.recall)
         lowest = None if config.min_confidence is None else min(config.min_confidence, own)
-        found = search.search(picture, recall=config.recall, min_confidence=lowest)
+        found = seen_faces(search, looks, recall=config.recall, min_confidence=lowest)
         faces = [face for face in found if config.wants(face)][: config.max_faces or None]
         asked_for = {id(face) for face in faces}
         left_out = [face for face in found if id(face) not in asked_for]
-        aligned = _aligned(picture, faces) if config.include_aligned else []
+        aligned = _aligned(looks, faces) if config.include_aligned else []
     return Detection(
         width_px=picture.width_px,
         height_px=picture.height_px,
@@ -110,11 +115,28 @@ def align_faces(content: bytes, faces: Sequence[Face], *, limits: PictureLimits)
     if len(faces) > MAX_ALIGNED:
         raise InvalidRequest(f"faces: at most {MAX_ALIGNED} a call are aligned, these are {len(faces)}")
     picture = open_picture(content, limits)
-    with limits.memory.hold(BYTES_A_PIXEL * picture.width_px * picture.height_px):
-        return _aligned(picture, faces)
+    if not faces:
+        return []
+    with limits.memory.hold(_needed_bytes(picture)):
+        return _aligned(picture.looks(), faces)
 
 
-def _aligned(picture: Picture, faces: Sequence[Face]) -> list[AlignedFace | None]:
+def _needed_bytes(picture: Picture) -> int:
+    a_pixel = BYTES_A_PIXEL
+    if picture.transparent:
+        a_pixel = TRANSPARENT_BYTES_A_PIXEL
+    if picture.deep:
+        a_pixel = DEEP_BYTES_A_PIXEL
+    return a_pixel * picture.width_px * picture.height_px
+
+
+def _aligned(looks: Sequence[Look], faces: Sequence[Face]) -> list[AlignedFace | None]:
+    """The aligned crops; of a picture that may be shown in several ways, each from the one that shows the face."""
+    shown = [_aligned_in(look, faces) for look in looks if not isinstance(look, TurnedLook)]
+    return [clearest(crops) for crops in zip(*shown, strict=True)]
+
+
+def _aligned_in(picture: Look, faces: Sequence[Face]) -> list[AlignedFace | None]:
     """The aligned crops, from a decode that is large enough for the smallest face and no larger."""
     if not faces:
         return []

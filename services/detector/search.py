@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import Protocol
 
-from services.chassis.picture import Picture
+from services.chassis.looks import Look
 from services.detector.faces import Face
 
 
@@ -31,8 +31,8 @@ class FaceSearch(Protocol):
         """The lowest score of a face that it answers where no `min_confidence` is given."""
         ...
 
-    def search(self, picture: Picture, *, recall: Recall, min_confidence: float | None) -> list[Face]:
-        """The faces in pixels of the upright picture, in descending confidence.
+    def search(self, picture: Look, *, recall: Recall, min_confidence: float | None) -> list[Face]:
+        """The faces in pixels of what is searched, in descending confidence.
 
         Args:
             picture: What to search; it is decoded as small as the search allows.

@@ -1,14 +1,18 @@
-"""Puts the few markers that an answer keeps into a JPEG: a minimal EXIF block and the colour profile."""
+"""Puts the few markers that an answer keeps into a JPEG: a minimal EXIF block, the colour profile, the density."""
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
+
+from services.anonymizer.appearance import Density
 
 _START_OF_IMAGE = b"\xff\xd8"
 _APP1, _APP2 = 0xE1, 0xE2
 _FIRST_SEGMENTS = (b"\xff\xe0", b"\xff\xee")  # JFIF and Adobe, which decoders look for at the start
 _MAX_PAYLOAD = 0xFFFF - 2
 _ICC = b"ICC_PROFILE\0"
+_DENSITY_AT, _INCH = 13, 1
 
 
 def with_markers(jpeg: bytes, *, exif: bytes, icc_profile: bytes | None) -> bytes:
@@ -22,6 +26,16 @@ def with_markers(jpeg: bytes, *, exif: bytes, icc_profile: bytes | None) -> byte
     segments = [_segment(_APP1, exif)] if exif else []
     segments += [_segment(_APP2, chunk) for chunk in _icc_chunks(icc_profile or b"")]
     return b"".join([jpeg[:at], *segments, jpeg[at:]])
+
+
+def has_jfif(jpeg: bytes) -> bool:
+    """Whether a file as libjpeg writes it has a place for a density."""
+    return jpeg[len(_START_OF_IMAGE) :].startswith(_FIRST_SEGMENTS[0]) and jpeg[6:11] == b"JFIF\0"
+
+
+def with_density(jpeg: bytes, density: Density) -> bytes:
+    """The file, which has JFIF's segment, with that many pixels an inch. Source: JFIF 1.02 (ITU-T T.871), 10.1."""
+    return jpeg[:_DENSITY_AT] + struct.pack(">B2H", _INCH, *map(round, density)) + jpeg[_DENSITY_AT + 5 :]
 
 
 def _segment(marker: int, payload: bytes) -> bytes:

@@ -10,16 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import JpegImagePlugin
 
+from services.anonymizer.appearance import icc_profile, stored_density
 from services.anonymizer.jpeg.blocks import Component, Positions
 from services.anonymizer.jpeg.coverage import Coverage, Sampling
-from services.anonymizer.jpeg.markers import with_markers
+from services.anonymizer.jpeg.markers import has_jfif, with_density, with_markers
 from services.anonymizer.jpeg.placement import PlacedCutout, Rectangle, place
 from services.anonymizer.jpeg.turbojpeg import BLOCK_PX, ColourSpace, RowOfBlocks, TurboJpeg, UnsupportedJpegError
 from services.anonymizer.metadata import kept_exif
 from services.anonymizer.redaction import NOISE, Redaction, outline_width_px
 from services.anonymizer.regions import Cutout, Mask
 from services.anonymizer.styles import Scene, Style
-from services.chassis.icc import clean_profile
 from services.chassis.picture import Picture
 
 _TWO_VALUES_FROM = 192
@@ -59,7 +59,7 @@ def redact_jpeg(
     *,
     keep_capture_time: bool = False,
 ) -> bytes:
-    """Hides what the cutouts cover; of the metadata only the colour profile and the orientation stay.
+    """Hides what the cutouts cover; of the metadata only colours, density and the orientation stay.
 
     A sample is hidden where any pixel that it covers is, so that subsampled chroma tells nothing either.
 
@@ -68,14 +68,19 @@ def redact_jpeg(
     """
     canvas = _Canvas(_planes(picture, cutouts, redaction, turbojpeg))
     header = picture.header()
+    rewritten = turbojpeg.rewrite(picture.content, canvas, progressive="progressive" in header.info)
+    density = None if header.info.get("jfif_unit") else stored_density(header, picture.content)
+    if density and has_jfif(rewritten):
+        rewritten, density = with_density(rewritten, density), None
     return with_markers(
-        turbojpeg.rewrite(picture.content, canvas, progressive="progressive" in header.info),
+        rewritten,
         exif=kept_exif(
             picture,
             keep_capture_time=keep_capture_time,
             orientation=picture.orientation if picture.turned else None,
+            density=density,
         ),
-        icc_profile=clean_profile(header.info.get("icc_profile"), channels=header.mode),
+        icc_profile=icc_profile(header, picture.content),
     )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.chassis.geometry import RgbImage
-from services.chassis.picture import Picture
+from services.chassis.looks import Look
 from services.detector.faces import Face
 from services.detector.retinaface.agreement import Opinion, agreed
 from services.detector.retinaface.decoding import Findings, overlap
@@ -69,7 +69,7 @@ class RetinaFaceSearch:
         """Of the merged faces."""
         return MIN_CONFIDENCE[recall]
 
-    def search(self, picture: Picture, *, recall: Recall, min_confidence: float | None) -> list[Face]:
+    def search(self, picture: Look, *, recall: Recall, min_confidence: float | None) -> list[Face]:
         """The faces in pixels of the upright picture, in descending confidence."""
         threshold = MIN_CONFIDENCE[recall] if min_confidence is None else min_confidence
         faces = search_pixels(self._model, picture.rgb(), self._efforts[recall], min_confidence=threshold)

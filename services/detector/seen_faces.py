@@ -1,0 +1,84 @@
+"""The faces of a picture however viewers show it: each way is searched, and what is seen in any of them counts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.chassis.geometry import Box, Point
+from services.chassis.looks import Look, TurnedLook
+from services.detector.alignment import AlignedFace
+from services.detector.blazeface_search import MIRRORED_TYPE
+from services.detector.faces import Face
+from services.detector.search import FaceSearch, Recall
+
+SAME_FACE_IOU = 0.5
+"""Only what lies all but in the same place is one face: a box too many hides what nobody sees, one too few shows it."""
+_CLEARLY_MORE_CONTRAST = 2.0
+
+
+def seen_faces(
+    search: FaceSearch, looks: Sequence[Look], *, recall: Recall, min_confidence: float | None
+) -> list[Face]:
+    """The faces seen in any of the looks, in pixels of the first, in descending confidence.
+
+    Of a face that is seen in several, the surest finding stays.
+    """
+    found = [search.search(look, recall=recall, min_confidence=min_confidence) for look in looks]
+    found = [
+        [_turned_back(face, look) for face in faces] if isinstance(look, TurnedLook) else faces
+        for faces, look in zip(found, looks, strict=True)
+    ]
+    seen = found[0]
+    for faces in found[1:]:
+        seen = _both(seen, faces)
+    return sorted(seen, key=lambda face: -face.confidence) if len(found) > 1 else seen
+
+
+def clearest(crops: Sequence[AlignedFace | None]) -> AlignedFace | None:
+    """Of one face's crops from all looks the first, unless it has far less contrast than another."""
+    best = crops[0]
+    for crop in crops[1:]:
+        if best is None or (crop and np.std(crop.pixels) > _CLEARLY_MORE_CONTRAST * np.std(best.pixels)):
+            best = crop
+    return best
+
+
+def _both(seen: Sequence[Face], others: Sequence[Face]) -> list[Face]:
+    faces = list(seen)
+    known = np.array([_corners(face.box) for face in seen], np.float64).reshape(-1, 4)
+    for other in others:
+        overlaps = _overlaps(np.array(_corners(other.box)), known)
+        same = int(overlaps.argmax()) if overlaps.size else 0
+        if not overlaps.size or overlaps[same] < SAME_FACE_IOU:
+            faces.append(other)
+        elif other.confidence > faces[same].confidence:
+            faces[same] = other
+    return faces
+
+
+def _overlaps(box: NDArray[np.float64], boxes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Intersection over union with each."""
+    shared = (np.minimum(box[2:], boxes[:, 2:]) - np.maximum(box[:2], boxes[:, :2])).clip(0).prod(axis=1)
+    areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1) + (box[2:] - box[:2]).prod() - shared
+    return np.asarray(shared / np.maximum(areas, np.finfo(np.float64).tiny))
+
+
+def _corners(box: Box) -> tuple[float, float, float, float]:
+    return box.x_min, box.y_min, box.x_max, box.y_max
+
+
+def _turned_back(face: Face, look: TurnedLook) -> Face:
+    box = face.box
+    corners = [look.back(Point(box.x_min, box.y_min)), look.back(Point(box.x_max, box.y_max))]
+    across, down = [corner.x for corner in corners], [corner.y for corner in corners]
+    return Face(
+        box=Box(x_min=min(across), y_min=min(down), x_max=max(across), y_max=max(down)),
+        confidence=face.confidence,
+        landmarks={
+            MIRRORED_TYPE.get(kind, kind) if look.mirrored else kind: look.back(point)
+            for kind, point in face.landmarks.items()
+        },
+    )
