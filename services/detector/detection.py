@@ -14,7 +14,7 @@ from services.detector.alignment import ALIGNED_SIDE_PX, AlignedFace, align
 from services.detector.faces import Face
 from services.detector.models import DetectorModels
 from services.detector.search import Recall
-from services.detector.seen_faces import clearest, seen_faces
+from services.detector.seen_faces import SURE, both, clearest, faces_lying_down, seen_faces
 
 MIN_CONFIDENCE = 0.02
 BYTES_A_PIXEL = 14
@@ -81,6 +81,9 @@ def detect(content: bytes, config: DetectionConfig, *, models: DetectorModels, l
     with limits.memory.hold(_needed_bytes(picture)):
         looks = picture.looks()
         found = seen_faces(search, looks, recall=config.recall, min_confidence=config.min_confidence)
+        if config.recall is not Recall.FAST and not any(face.confidence >= SURE for face in found):
+            lying = faces_lying_down(search, looks[0], min_confidence=config.min_confidence)
+            found = sorted(both(found, lying), key=lambda face: -face.confidence)
         faces = [face for face in found if max(face.box.width, face.box.height) >= config.min_face_px]
         faces = faces[: config.max_faces or None]
         aligned = _aligned(looks, faces) if config.include_aligned else []

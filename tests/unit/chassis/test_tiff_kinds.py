@@ -72,7 +72,7 @@ def test_signed_and_floating_samples_are_refused_with_what_to_do(
     samples: NDArray[np.generic], sample_format: int, *, big_endian: bool
 ) -> None:
     content = tiff(samples, Kind(sample_format=sample_format, big_endian=big_endian))
-    with pytest.raises(InvalidPicture, match="save it (anew )?as 8-bit RGB"):
+    with pytest.raises(InvalidPicture, match=r"save it (anew )?as 8-bit RGB"):
         open_picture(content, LIMITS)
 
 
