@@ -19,7 +19,7 @@ LIMITS = PictureLimits(max_bytes=4_000_000, max_pixels=1_000_000)
 SIZE = (80, 40)
 
 
-def rgba(colour: object, alpha: object) -> Image.Image:
+def rgba(colour: NDArray[np.int64] | int, alpha: NDArray[np.int64] | int) -> Image.Image:
     """Of values that numpy spreads over the picture."""
     samples = np.empty((SIZE[1], SIZE[0], 4), np.uint8)
     samples[..., :3], samples[..., 3] = colour, alpha
