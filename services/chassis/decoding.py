@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import pi_heif
+from numpy.typing import NDArray
 from PIL import Image, ImageFile, JpegImagePlugin, TiffImagePlugin, UnidentifiedImageError
 
 from services.chassis import jpeg_file
@@ -214,9 +215,9 @@ def _white_is_zero(image: Image.Image) -> bool:
 
 def _plain_grey(image: Image.Image, *, white_is_zero: bool, twelve_bits: bool) -> Image.Image:
     """16-bit grey in the machine's byte order, 0 black and 65535 white. Pillow's own conversion cuts off at 255."""
-    samples = np.array(image).astype(np.uint16)
+    samples: NDArray[np.uint16] = np.array(image).astype(np.uint16)
     if twelve_bits:
-        samples = (samples << 4) | (samples >> 8)
+        samples = np.bitwise_or(np.left_shift(samples, 4), np.right_shift(samples, 8), dtype=np.uint16)
     if white_is_zero:
         np.invert(samples, out=samples)
     return Image.fromarray(samples)

@@ -79,8 +79,8 @@ def _xyz_tag(values: NDArray[np.float64]) -> bytes:
 def _curve_tag(curve: Curve) -> bytes:
     if isinstance(curve, float | int):
         return b"curv\0\0\0\0" + struct.pack(">IH", 1, min(0xFFFF, max(1, round(curve * 256))))
-    light = (np.clip(np.asarray(curve), 0, 1) * 0xFFFF).round().astype(">u2")
-    return b"curv\0\0\0\0" + struct.pack(">I", light.size) + light.tobytes()
+    light = [round(min(1.0, max(0.0, float(value))) * 0xFFFF) for value in curve]
+    return b"curv\0\0\0\0" + struct.pack(f">I{len(light)}H", len(light), *light)
 
 
 def _profile(colour_space: bytes, tags: dict[bytes, bytes]) -> bytes:

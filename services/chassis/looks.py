@@ -183,6 +183,32 @@ class DecodedLook:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PixelsLook:
+    """Pixels as they are."""
+
+    pixels: RgbImage
+
+    @property
+    def width_px(self) -> int:
+        """Pixels."""
+        return int(self.pixels.shape[1])
+
+    @property
+    def height_px(self) -> int:
+        """Pixels."""
+        return int(self.pixels.shape[0])
+
+    @property
+    def long_side_px(self) -> int:
+        """The longer of width and height."""
+        return max(self.width_px, self.height_px)
+
+    def rgb(self, *, long_side_px: int | None = None) -> RgbImage:
+        """The pixels, or fewer."""
+        return fitted(self.pixels, (self.width_px, self.height_px), long_side_px)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TurnedLook:
     """A picture as a viewer turns or mirrors it that heeds another word of its file."""
 

@@ -14,7 +14,7 @@ from services.detector.alignment import ALIGNED_SIDE_PX, AlignedFace, align
 from services.detector.faces import Face
 from services.detector.models import DetectorModels
 from services.detector.search import Recall
-from services.detector.seen_faces import clearest, seen_faces
+from services.detector.seen_faces import SURE, both, clearest, faces_lying_down, seen_faces
 
 MIN_CONFIDENCE = 0.02
 BYTES_A_PIXEL = 14
@@ -90,6 +90,9 @@ def detect(content: bytes, config: DetectionConfig, *, models: DetectorModels, l
         own = search.own_confidence(config.recall)
         lowest = None if config.min_confidence is None else min(config.min_confidence, own)
         found = seen_faces(search, looks, recall=config.recall, min_confidence=lowest)
+        if config.recall is not Recall.FAST and not any(face.confidence >= SURE for face in found):
+            lying = faces_lying_down(search, looks[0], min_confidence=lowest)
+            found = sorted(both(found, lying), key=lambda face: -face.confidence)
         faces = [face for face in found if config.wants(face)][: config.max_faces or None]
         asked_for = {id(face) for face in faces}
         left_out = [face for face in found if id(face) not in asked_for]

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.chassis.geometry import Box, Point
-from services.chassis.looks import Look, TurnedLook
+from services.chassis.looks import Look, PixelsLook, TurnedLook
 from services.detector.alignment import AlignedFace
 from services.detector.blazeface_search import MIRRORED_TYPE
 from services.detector.faces import Face
@@ -16,7 +16,11 @@ from services.detector.search import FaceSearch, Recall
 
 SAME_FACE_IOU = 0.5
 """Only what lies all but in the same place is one face: a box too many hides what nobody sees, one too few shows it."""
+SURE = 0.6
+"""From this confidence on a face is no false alarm but in one of very many pictures."""
+LYING_DOWN_PX = 1280
 _CLEARLY_MORE_CONTRAST = 2.0
+_QUARTER_TURNS = (3, 6, 8)
 
 
 def seen_faces(
@@ -33,8 +37,21 @@ def seen_faces(
     ]
     seen = found[0]
     for faces in found[1:]:
-        seen = _both(seen, faces)
+        seen = both(seen, faces)
     return sorted(seen, key=lambda face: -face.confidence) if len(found) > 1 else seen
+
+
+def faces_lying_down(search: FaceSearch, look: Look, *, min_confidence: float | None) -> list[Face]:
+    """The surest faces of a picture that nobody turned upright, from one coarse pass for each way to lie."""
+    small = PixelsLook(pixels=look.rgb(long_side_px=LYING_DOWN_PX))
+    sure = max(SURE, min_confidence or 0)
+    seen: list[Face] = []
+    for orientation in _QUARTER_TURNS:
+        turned = TurnedLook(shown=small, orientation=orientation)
+        found = search.search(turned, recall=Recall.FAST, min_confidence=sure)
+        seen = both(seen, [_turned_back(face, turned) for face in found])
+    scale_x, scale_y = look.width_px / small.width_px, look.height_px / small.height_px
+    return [face.moved(dx=0, dy=0, scale_x=scale_x, scale_y=scale_y) for face in seen]
 
 
 def clearest(crops: Sequence[AlignedFace | None]) -> AlignedFace | None:
@@ -46,7 +63,8 @@ def clearest(crops: Sequence[AlignedFace | None]) -> AlignedFace | None:
     return best
 
 
-def _both(seen: Sequence[Face], others: Sequence[Face]) -> list[Face]:
+def both(seen: Sequence[Face], others: Sequence[Face]) -> list[Face]:
+    """All faces of the two, those that are the same once."""
     faces = list(seen)
     known = np.array([_corners(face.box) for face in seen], np.float64).reshape(-1, 4)
     for other in others:

@@ -42,7 +42,7 @@ def swatches(mode: str = "RGB", side_px: int = 16) -> Image.Image:
 
 def middles(pixels: NDArray[np.uint8], side_px: int = 16) -> NDArray[np.int64]:
     """The colour in the middle of each square."""
-    return pixels[side_px // 2, side_px // 2 :: side_px].astype(np.int64)
+    return np.asarray(pixels[side_px // 2, side_px // 2 :: side_px], np.int64)
 
 
 def as_shown(samples: NDArray[np.uint8], corners: Corners, light: Floats) -> NDArray[np.int64]:
@@ -56,7 +56,7 @@ def as_shown(samples: NDArray[np.uint8], corners: Corners, light: Floats) -> NDA
     linear = light[samples] @ (np.linalg.inv(_matrix(SRGB)) @ _matrix(corners)).T
     clipped = np.clip(linear, 0, 1)
     encoded = np.where(clipped <= 0.0031308, 12.92 * clipped, 1.055 * clipped ** (1 / 2.4) - 0.055)
-    return np.rint(encoded * 255).astype(np.int64)
+    return np.asarray(np.rint(encoded * 255), np.int64)
 
 
 def gamma(exponent: float) -> Floats:

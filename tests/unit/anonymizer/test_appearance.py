@@ -129,9 +129,9 @@ def test_bmp_keeps_its_profile() -> None:
     after = answer(content)
     assert after.endswith(clean_profile(profile, channels="RGB") or profile)
     assert np.array_equal(np.asarray(decode(after))[:, 16:], np.asarray(swatches())[:, 16:])
-    shown = [middles(open_picture(file, LIMITS).rgb())[1:] for file in (content, after)]
-    assert np.array_equal(*shown)
-    assert not np.array_equal(shown[0], SWATCHES[1:])
+    before, shown = (middles(open_picture(file, LIMITS).rgb())[1:] for file in (content, after))
+    assert np.array_equal(before, shown)
+    assert not np.array_equal(before, SWATCHES[1:])
 
 
 # Density
@@ -184,8 +184,8 @@ def test_density_a_centimetre_stays() -> None:
 
 @pytest.mark.parametrize("file_format", ["PNG", "WEBP", "TIFF"])
 def test_density_is_turned_with_the_picture(file_format: str) -> None:
-    options = {"dpi": (300, 150)} if file_format == "PNG" else {}
-    assert told(answer(by_exif(file_format, orientation=6, **options))) == pytest.approx((150, 300), abs=0.02)
+    content = by_exif(file_format, orientation=6, **{"dpi": (300, 150)} if file_format == "PNG" else {})  # type: ignore[arg-type]
+    assert told(answer(content)) == pytest.approx((150, 300), abs=0.02)
 
 
 @pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP"])

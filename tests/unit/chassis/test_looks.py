@@ -19,7 +19,7 @@ LIMITS = PictureLimits(max_bytes=4_000_000, max_pixels=1_000_000)
 SIZE = (80, 40)
 
 
-def rgba(colour: object, alpha: object) -> Image.Image:
+def rgba(colour: NDArray[np.int64] | int, alpha: NDArray[np.int64] | int) -> Image.Image:
     """Of values that numpy spreads over the picture."""
     samples = np.empty((SIZE[1], SIZE[0], 4), np.uint8)
     samples[..., :3], samples[..., 3] = colour, alpha
@@ -96,7 +96,9 @@ def test_cut_out_on_transparent_black_is_seen_no_more_than_twice() -> None:
 @pytest.mark.parametrize("shade", range(0, 256, 15))
 def test_what_lies_in_alpha_alone_has_contrast_in_one_of_the_looks(shade: int) -> None:
     alpha = np.tile(np.linspace(0, 255, SIZE[0]).astype(np.uint8), (SIZE[1], 1))
-    contrasts = [int(look.max()) - int(look.min()) for look in looks(encode(rgba(shade, alpha), "PNG"))]
+    contrasts = [
+        int(look.max()) - int(look.min()) for look in looks(encode(rgba(shade, alpha.astype(np.int64)), "PNG"))
+    ]
     assert max(contrasts) >= 127
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from collections.abc import Callable
 
 import numpy as np
 import pillow_heif
@@ -77,7 +78,7 @@ def raw_profile(kind: bytes) -> bytes:
 
 
 LOSSLESS_WEBP = LOSSLESS["WEBP"]
-UNHEEDED = {
+UNHEEDED: dict[str, Callable[[], bytes]] = {
     "XMP in JPEG": lambda: encode(STORED, "JPEG", xmp=xmp(6), quality=95),
     "XMP in PNG": lambda: with_png_chunks(
         encode(STORED, "PNG"), png_chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp(6))
@@ -90,7 +91,7 @@ UNHEEDED = {
     "EXIF as packed text": lambda: with_png_chunks(encode(STORED, "PNG"), raw_profile(b"zTXt")),
     "32-bit number": lambda: with_jpeg_segment(encode(STORED, "JPEG", quality=95), APP1, entry(kind=4)),
 }
-ALONE = {
+ALONE: dict[str, Callable[[], bytes]] = {
     "second EXIF block": lambda: with_jpeg_segment(
         with_jpeg_segment(encode(STORED, "JPEG", quality=95), APP1, exif(6)), APP1, exif(1)
     ),

@@ -39,7 +39,8 @@ def test_grey_looks_alike_however_it_is_written(
     bits: int, photometric: int, *, big_endian: bool, deflated: bool
 ) -> None:
     kind = Kind(photometric=photometric, big_endian=big_endian, deflated=deflated, bits=bits)
-    data, wanted = None, GREYS
+    data: bytes | None = None
+    wanted: NDArray[np.generic] = GREYS
     samples: NDArray[np.generic] = DEEP_GREYS if bits == 16 else GREYS
     if bits == 1:
         data, wanted = np.packbits(GREYS > 127, axis=1).tobytes(), np.where(GREYS > 127, 255, 0).astype(np.uint8)
@@ -47,7 +48,7 @@ def test_grey_looks_alike_however_it_is_written(
         data, wanted = ((GREYS[:, ::2] & 0xF0) | (GREYS[:, 1::2] >> 4)).tobytes(), (GREYS >> 4) * 17
     if photometric == MIN_IS_WHITE:
         data = None if data is None else bytes(255 - byte for byte in data)
-        samples = np.invert(samples)  # type: ignore[call-overload]
+        samples = np.invert(samples)
     content = tiff(samples, kind, data=data)
     assert np.array_equal(shown(content), wanted)
     assert np.array_equal(answered(content), wanted)
@@ -72,7 +73,7 @@ def test_signed_and_floating_samples_are_refused_with_what_to_do(
     samples: NDArray[np.generic], sample_format: int, *, big_endian: bool
 ) -> None:
     content = tiff(samples, Kind(sample_format=sample_format, big_endian=big_endian))
-    with pytest.raises(InvalidPicture, match="save it (anew )?as 8-bit RGB"):
+    with pytest.raises(InvalidPicture, match=r"save it (anew )?as 8-bit RGB"):
         open_picture(content, LIMITS)
 
 

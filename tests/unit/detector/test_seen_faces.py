@@ -23,7 +23,7 @@ from services.detector.detection import Detection, DetectionConfig, align_faces,
 from services.detector.faces import Face
 from services.detector.models import DetectorModels, DetectorOptions
 from services.detector.search import Recall
-from services.detector.seen_faces import seen_faces
+from services.detector.seen_faces import SURE, seen_faces
 from tests.support.pictures import LOSSLESS, encode
 
 LIMITS = SharedSettings().picture_limits
@@ -122,6 +122,24 @@ def test_face_of_a_picture_that_another_viewer_turns_is_found(
         8: (side - middle.y, middle.x),
     }
     assert (face.box.center.x, face.box.center.y) == pytest.approx(places[orientation], abs=10)
+
+
+@pytest.mark.parametrize("turn", [Image.Transpose.ROTATE_90, Image.Transpose.ROTATE_180, Image.Transpose.ROTATE_270])
+def test_face_that_lies_down_is_found_where_no_other_is(
+    astronaut: Image.Image, models: DetectorModels, turn: Image.Transpose
+) -> None:
+    small = Image.new("RGB", (1800, 1400), "gray")
+    small.paste(astronaut.resize((900, 900)), (600, 300))
+    content = encode(small.transpose(turn), "JPEG", quality=95)
+    sure = [face for face in found(content, models).faces if face.confidence >= SURE]
+    assert len(sure) == 1
+    middle = sure[0].box.center
+    place = {
+        Image.Transpose.ROTATE_90: (505, 1800 - 997),
+        Image.Transpose.ROTATE_180: (1800 - 997, 1400 - 505),
+        Image.Transpose.ROTATE_270: (1400 - 505, 997),
+    }[turn]
+    assert (middle.x, middle.y) == pytest.approx(place, abs=40)
 
 
 class _Scripted:
