@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import BinaryIO, Protocol, TypeVar
 
 from gateway.batch.inside import not_of_a_run, open_given, open_plain
 from gateway.batch.journal import Answered, JournalFile, Released, entries_of
@@ -16,6 +16,9 @@ from services.chassis.errors import InvalidRequest
 
 LONGEST_LINE_BYTES = 64 * 1024 * 1024
 """Of a picture with thousands of embedded faces."""
+
+_BEGINNING = b'{"'
+"""Of a first line, which a crash may have cut off."""
 
 EntryT = TypeVar("EntryT")
 
@@ -51,30 +54,35 @@ class FileNotebook:
         with ExitStack() as opened:
             self._folder = open_given(path.parent)
             opened.callback(os.close, self._folder)
+            with suppress(FileNotFoundError):
+                self._refuse_foreign()
             self._journal = JournalFile(path, self._seal, folder=self._folder)
             opened.callback(self._journal.close)
-            self._refuse_foreign()
             self._open = opened.pop_all()
 
     def _refuse_foreign(self) -> None:
-        """It gets embeddings, and is deleted at the end: it has to be the user's, and of a run."""
-        with self._lines() as (status, lines):
+        """It gets embeddings, and is deleted at the end: it has to be this user's, and of a run."""
+        with self._lines() as (file, lines):
+            status = os.fstat(file.fileno())
             if status.st_uid != os.geteuid():
                 raise not_of_a_run(self._path, "another user's")
-            if status.st_size > 1 and next(iter(lines), None) is None:
+            if not status.st_size or next(iter(lines), None) is not None:
+                return
+            file.seek(0)
+            if file.read(len(_BEGINNING)) != _BEGINNING or b"\n" in file.read(LONGEST_LINE_BYTES):
                 raise InvalidRequest(
                     f"{shown(str(self._path))} was written by no run of yours (or with another key, or by an older "
                     "release); delete it to begin anew, or set FACET_JOURNAL_KEY to the key it was written with"
                 )
 
     @contextmanager
-    def _lines(self) -> Iterator[tuple[os.stat_result, SealedLines]]:
+    def _lines(self) -> Iterator[tuple[BinaryIO, SealedLines]]:
         """The journal from its beginning on."""
         descriptor = open_plain(self._path.name, self._folder, self._path, os.O_RDONLY)
         with os.fdopen(descriptor, "rb") as file:
             name = shown(str(self._path))
             lines = SealedLines(file, self._seal, name=name, longest_bytes=LONGEST_LINE_BYTES)
-            yield os.fstat(descriptor), lines
+            yield file, lines
 
     def _all(self, kind: type[EntryT]) -> Iterator[EntryT]:
         with self._lines() as (_, lines):
