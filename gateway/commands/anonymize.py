@@ -14,7 +14,8 @@ _HELP = f"""Hide the faces of pictures: files, folders, patterns or buckets, to 
 
 The tree below each folder (or below the fixed part of a pattern) is mirrored under -o. Originals are never changed \
 and never copied: a picture that fails leaves nothing. A run that was stopped or killed goes on where it ended when \
-the same command is given again; files that failed or changed are tried again, and all with other options.
+the same command is given again; files that failed or changed are tried again, and all with other options. Only what \
+was noted with your own key counts as done (FACET_JOURNAL_KEY, for several machines).
 
 Files are known by content, not by name; a HEIC becomes `name.heic.jpg`. Links to files are followed, links to \
 folders are not; hidden files are skipped, devices never read.

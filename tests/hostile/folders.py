@@ -1,4 +1,4 @@
-"""Mutated state of folder runs: what `facet` does with a `.facet`, or a journal beside a file, that somebody changed."""
+"""Mutated state of folder runs: what `facet` does with a `.facet` or a journal that somebody changed."""
 
 from __future__ import annotations
 
@@ -135,7 +135,9 @@ def _forged(scene: _Scene) -> None:
                 sha256 = subprocess.run(["sha256sum", output], capture_output=True, check=True).stdout[:64].decode()
                 fields |= {"size_bytes": status.st_size, "mtime_ns": status.st_mtime_ns, "sha256": sha256}
                 fields |= {"inode": status.st_ino, "changed_ns": status.st_ctime_ns}
+        older = {name: value for name, value in fields.items() if name not in {"md5", "inode", "changed_ns"}}
         lines += [
+            json.dumps(older).encode() + b"\n",
             json.dumps(fields).encode() + b"\n",
             json.dumps({**fields, "seal": seal}).encode() + b"\n",
             Seal(b"another", "folder 0-of-1").sealed(fields),
@@ -294,15 +296,15 @@ class FolderAttack:
 
     def _run(self, root: Path, state: str) -> _Ended:
         """The command, to its end or killed after a while."""
-        words: list[str | Path] = {
+        commands: dict[str, list[str | Path]] = {
             "out": ["anonymize", root / "in", "-o", root / "out"],
             "in place": ["anonymize", root / "place", "--in-place"],
             "detect": ["detect", root / "in", "-o", root / "faces.jsonl"],
-        }[state]
+        }
         told = root / "told.txt"
         with told.open("wb") as file:
             process = subprocess.Popen(
-                [FACET, *words, "--report", root / "report.json", "--target", self._url],
+                [FACET, *commands[state], "--report", root / "report.json", "--target", self._url],
                 stdout=file,
                 stderr=file,
                 env={**os.environ, "XDG_STATE_HOME": str(self._folder / "state")},

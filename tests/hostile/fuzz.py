@@ -1,7 +1,8 @@
 """`python -m tests.hostile.fuzz`: fuzzed requests against running tiers and gateways, none of which may end in a fault.
 
-The command line gets folders whose state was mutated. It ends with 1 where one did: a 500, INTERNAL, no answer in time, an error in a log, another process, memory
-that grows; or where a command touches what it should not, takes an original for done, or tells a traceback.
+The command line gets folders whose state was mutated. It ends with 1 where one did: a 500, INTERNAL, no answer in
+time, an error in a log, another process, memory that grows; or where a command touches what it should not, takes an
+original for done, or tells a traceback.
 """
 
 from __future__ import annotations

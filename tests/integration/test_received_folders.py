@@ -127,10 +127,7 @@ def test_modules_in_the_working_folder_are_not_executed(received: Path, tmp_path
     assert (tmp_path / "hidden.jpg").exists()
 
 
-@pytest.mark.parametrize("first", [0, 1, 2])
-def test_state_that_was_mutated_touches_nothing_and_passes_nothing_off(
-    gateway_url: str, tmp_path: Path, first: int
-) -> None:
+def test_state_that_was_mutated_touches_nothing_and_passes_nothing_off(gateway_url: str, tmp_path: Path) -> None:
     attack = FolderAttack(gateway_url, tmp_path, seed=2)
-    assert list(attack.attack(range(first, len(MUTATIONS) * len(STATES), 11))) == []
-    assert attack.outcomes.total() >= 4
+    assert list(attack.attack(range(0, len(MUTATIONS) * len(STATES), 13))) == []
+    assert attack.outcomes.total() == 5

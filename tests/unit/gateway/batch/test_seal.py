@@ -43,7 +43,7 @@ def test_sealed_line_is_json_and_its_fields_come_back() -> None:
     ids=["no seal", "other name", "other number", "other seal", "torn", "shifted", "deep", "not ascii", "zeros"],
 )
 def test_line_that_was_changed_or_forged_is_not_parsed(line: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module.json, "loads", lambda _: pytest.fail("it was parsed"))
+    monkeypatch.setattr(json, "loads", lambda _: pytest.fail("it was parsed"))
     lines = read(line)
     assert list(lines) == []
     assert lines.others == 1
