@@ -44,7 +44,7 @@ def test_forged_notes_and_claims_neither_pass_off_nor_overwrite(s3: S3, gateway_
     [sealed] = [s3.get(key) for key in s3.keys("mine/.facet/")][-1:]
     original = s3.get("in/a.png")
     note = next(fields for fields in map(json.loads, sealed.splitlines()) if "sha256" in fields)
-    forged: list[object] = [{**note, "size_bytes": len(original), "md5": ""}, {"claimed": ["a.png"]}, {"path": 5}, [], None]
+    forged: list[object] = [{**note, "size_bytes": len(original), "md5": ""}, {"claimed": ["a.png"]}, {"path": 5}, None]
     lines = b"".join(json.dumps(fields).encode() + b"\n" for fields in forged)
     for name in ("00000001", "not a number", "9" * 40):
         s3.put(f"received/{JOURNAL}{name}.jsonl", lines + sealed)  # sealed for another prefix

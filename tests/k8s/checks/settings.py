@@ -43,7 +43,7 @@ def variables_are_settings(manifests: Manifests) -> Iterator[Finding]:
     A misspelt one would be ignored.
     """
     known = {name for kind in SETTINGS.values() for name in _names(kind)}
-    known |= _names(JournalSettings)
+    known |= set(_names(JournalSettings))
     known |= {name for command in commands().values() for name in command.variables}
     for container in manifests.containers:
         given = manifests.environment(container).keys() | {entry["name"] for entry in container.spec.get("env", [])}
