@@ -173,6 +173,7 @@ class Supervisor:
         while True:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
+                "-P",  # nothing is imported from the working folder, which may be one that somebody sent
                 "-m",
                 "gateway.part",  # no part outlives a supervisor that was killed
                 str(os.getpid()),

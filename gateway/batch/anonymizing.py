@@ -31,6 +31,10 @@ class Asked:
         """The same for the same options."""
         return digest_of(self)
 
+    async def of(self, facet: AsyncFacet, content: bytes) -> Anonymized:
+        """Asks it of one picture."""
+        return await facet.anonymize(content, redaction=self.redaction, detection=self.detection, verify=self.verify)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
@@ -84,7 +88,8 @@ class Anonymizing:
         if not self._overwrite and (taken := [name for name in outputs if destination.is_taken(name)]):
             raise InvalidRequest(
                 f"no earlier run has written this, and it is in the way: {some(taken)}; "
-                "move it, choose another folder, or give --overwrite to replace it"
+                "move it, choose another folder, or give --overwrite to replace it "
+                "(runs with another key count as nobody's: FACET_JOURNAL_KEY)"
             )
         destination.begin(outputs)
         finished = [entry.outcome for entry in done.values() if entry]
@@ -97,8 +102,7 @@ class Anonymizing:
 
     async def ask(self, facet: AsyncFacet, content: bytes) -> Anonymized:
         """One picture."""
-        asked = self._asked
-        return await facet.anonymize(content, redaction=asked.redaction, detection=asked.detection, verify=asked.verify)
+        return await self._asked.of(facet, content)
 
     def keep(self, source: Source, content: bytes, answer: Anonymized) -> Outcome:
         """Writes the answer; never anything else of the picture."""

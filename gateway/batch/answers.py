@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import base64
-import csv
-import io
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -15,6 +13,7 @@ from numpy.typing import NDArray
 
 from gateway.batch.journal import Answered
 from gateway.batch.sources import Source
+from gateway.batch.tables import csv_line
 from gateway.client import Detection, Embedded, EmbeddedFace, Face
 from services.chassis.errors import InvalidRequest
 from services.chassis.geometry import LandmarkType
@@ -105,21 +104,21 @@ class JsonLines:
 
 
 class Csv:
-    """One face a line, none for a picture without; undecodable bytes of a path are escaped."""
+    """One face a line, none for a picture without; undecodable bytes of a path are escaped, formulas guarded."""
 
     _LANDMARKS = tuple(LandmarkType)
 
     def heading(self) -> str:
         """The names of the columns."""
         landmarks = [f"{name}_{axis}" for name in self._LANDMARKS for axis in "xy"]
-        return _line(["path", "width", "height", "face", *_BOX, "confidence", *landmarks, "model"])
+        return csv_line(["path", "width", "height", "face", *_BOX, "confidence", *landmarks, "model"])
 
     def rows(self, entry: Answered) -> str:
         """A line a face."""
         document = json.loads(entry.answer)
         size = [document["width"], document["height"]]
         return "".join(
-            _line(
+            csv_line(
                 [
                     printable(entry.path),
                     *size,
@@ -272,9 +271,3 @@ def _embedded(entries: Iterable[Answered]) -> _EmbeddedFaces:
 def printable(path: str) -> str:
     """A path as UTF-8 can say it: undecodable bytes are escaped."""
     return path.encode(errors="backslashreplace").decode()
-
-
-def _line(values: Iterable[object]) -> str:
-    text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerow(values)
-    return text.getvalue()

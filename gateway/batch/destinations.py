@@ -11,7 +11,13 @@ from gateway.batch.sources import Source
 
 
 class Destination(Protocol):
-    """A folder of this machine or of an object store; its methods block."""
+    """A folder of this machine or of an object store; its methods block.
+
+    What lies there decides nothing by itself: only what the user's key has sealed tells of earlier runs.
+    """
+
+    notices: list[str]
+    """What to know of what was found there, for people; once it is open."""
 
     def is_one_name(self, one: str, other: str) -> bool:
         """Whether two names that differ in case or composition alone are one file here."""
@@ -27,7 +33,7 @@ class Destination(Protocol):
         """Reads what earlier runs have done, and clears what they left unfinished.
 
         Raises:
-            InvalidRequest: Another run is writing here for the same shard.
+            InvalidRequest: Another run is writing here for the same shard, or its own folder was not made by a run.
             OSError: It cannot be written to.
         """
 
@@ -57,16 +63,16 @@ class Memory:
 
     def __init__(self, entries: Iterable[Written]) -> None:
         """Takes the lines of all journals, the latest last where their order matters."""
-        self._by_path: defaultdict[str, list[Written]] = defaultdict(list)
-        self._by_output: defaultdict[str, list[Written]] = defaultdict(list)
+        self._by_path: defaultdict[str, dict[Written, None]] = defaultdict(dict)  # a repeated line takes nothing
+        self._by_output: defaultdict[str, dict[Written, None]] = defaultdict(dict)
         for entry in entries:
-            self._by_path[entry.path].append(entry)
-            self._by_output[entry.output].append(entry)
+            self._by_path[entry.path][entry] = None
+            self._by_output[entry.output][entry] = None
 
     def of(self, path: str) -> Sequence[Written]:
         """Every result of a source."""
-        return self._by_path.get(path, ())
+        return tuple(self._by_path.get(path, ()))
 
     def written(self, output: str) -> Sequence[Written]:
         """Every result that was written to a name."""
-        return self._by_output.get(output, ())
+        return tuple(self._by_output.get(output, ()))

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from gateway.batch.outcomes import Outcome, Status
+from gateway.batch.inside import not_of_a_run, open_plain
+from gateway.batch.outcomes import Outcome
+from gateway.batch.seal import Seal
 from services.chassis.errors import InvalidRequest
 
 EntryT = TypeVar("EntryT")
@@ -35,18 +36,17 @@ class Written:
     faces: int
     model: str
     notice: str
+    md5: str = ""
+    """Of the output, for what an object store says of it."""
+    inode: int = 0
+    """Of the output, in a folder; with `changed_ns` it says that nobody has written there since."""
+    changed_ns: int = 0
+    """When the output was written, by the clock of its file system."""
 
     @property
     def outcome(self) -> Outcome:
         """Its row of the report."""
-        return Outcome(
-            path=self.path,
-            status=Status.DONE,
-            faces=self.faces,
-            output=self.output,
-            model=self.model,
-            notice=self.notice,
-        )
+        return Outcome.done(self.path, faces=self.faces, output=self.output, model=self.model, notice=self.notice)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,47 +72,72 @@ class Answered:
     @property
     def outcome(self) -> Outcome:
         """Its row of the report."""
-        return Outcome(path=self.path, status=Status.DONE, faces=self.faces, model=self.model, notice=self.notice)
+        return Outcome.done(self.path, faces=self.faces, model=self.model, notice=self.notice)
 
 
-def line_of(entry: Written | Claimed | Answered) -> bytes:
-    """An entry as one line of ASCII; undecodable bytes of a name survive as escaped surrogates."""
-    return json.dumps(asdict(entry)).encode() + b"\n"
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Released:
+    """A result file that a run wrote while some pictures were still to be tried again."""
+
+    released_bytes: int
+    released_sha256: str
 
 
-def entries_in(lines: Iterable[bytes], kind: type[EntryT]) -> Iterator[EntryT]:
-    """The entries of one kind; other lines, and one that a crash has torn, are passed over."""
-    for line in lines:
+Entry = Written | Claimed | Answered | Released
+
+
+def line_of(entry: Entry, seal: Seal) -> bytes:
+    """An entry as one sealed line."""
+    return seal.sealed(asdict(entry))
+
+
+def entries_of(opened: Iterable[dict[str, Any]], kind: type[EntryT]) -> Iterator[EntryT]:
+    """The entries of one kind among the fields of sealed lines; other kinds are passed over."""
+    for fields in opened:
         try:
-            yield kind(**json.loads(line))
-        except (ValueError, TypeError):
+            yield kind(**fields)
+        except TypeError:
             continue
 
 
 class JournalFile:
     """Appends to one file of this machine, from any thread."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, seal: Seal, *, folder: int) -> None:
         """Opens it, makes it if needed, and locks it for as long as it is open.
 
+        Args:
+            path: For messages, and its last name for the file.
+            seal: For each line.
+            folder: Descriptor of the folder that it lies in.
+
         Raises:
-            InvalidRequest: Another process has it open.
+            InvalidRequest: Another process has it open, or it is no file that a run made: a link, or a second name of
+                another file, which would be written to.
             OSError: It cannot be written.
         """
         self._lock = threading.Lock()
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._seal = seal
+        self._descriptor = open_plain(path.name, folder, path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
         try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            os.close(self._descriptor)
-            raise InvalidRequest(f"another run writes to {path}; wait for its end") from error
-        size = os.fstat(self._descriptor).st_size
-        if size and os.pread(self._descriptor, 1, size - 1) != b"\n":  # a torn line must not swallow the next one
-            os.write(self._descriptor, b"\n")
+            status = os.fstat(self._descriptor)
+            if status.st_nlink != 1:
+                raise not_of_a_run(path, "a second name of another file (a hard link)")
+            try:
+                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise InvalidRequest(f"another run writes to {path}; wait for its end") from error
+            if status.st_uid == os.geteuid():
+                os.fchmod(self._descriptor, 0o600)
+            if status.st_size and os.pread(self._descriptor, 1, status.st_size - 1) != b"\n":
+                os.write(self._descriptor, b"\n")  # a torn line must not swallow the next one
+        except BaseException:
+            self.close()
+            raise
 
-    def append(self, entry: Written | Answered) -> None:
+    def append(self, entry: Entry) -> None:
         """Adds an entry; it survives the end of this process."""
-        line = memoryview(line_of(entry))
+        line = memoryview(line_of(entry, self._seal))
         with self._lock:
             while line:
                 line = line[os.write(self._descriptor, line) :]

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import secrets
+import re
 import stat
 from collections.abc import Collection, Hashable, Iterator, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Self
 
 from gateway.batch.destinations import Memory
-from gateway.batch.journal import JournalFile, Written, entries_in
+from gateway.batch.inside import folder_of, not_of_a_run, open_given, open_own, open_plain, sha256_of, status_of
+from gateway.batch.journal import JournalFile, Written, entries_of
+from gateway.batch.journal_key import journal_key
 from gateway.batch.local_files import write_durably
 from gateway.batch.local_sources import version_of
 from gateway.batch.naming import OWN_FOLDER, shown
 from gateway.batch.outcomes import Changed, NameTaken
+from gateway.batch.seal import Seal, SealedLines
 from gateway.batch.shards import Shard
 from gateway.batch.sources import Source
 from services.chassis.errors import InvalidRequest
+
+LONGEST_LINE_BYTES = 1024 * 1024
+_JOURNAL = re.compile(r"journal-([0-9]{1,9}-of-[0-9]{1,9})\.jsonl", re.ASCII)
+_RENAMED_WITHIN_NS = 2_000_000_000
+"""A result is renamed into place so soon after it was written: what changed later is compared by its content."""
 
 
 class LocalFolder:
@@ -27,48 +35,99 @@ class LocalFolder:
 
     A result is written to `.facet`, noted in the journal, and only then renamed to where it belongs: what the journal
     tells and what stands there together say whether it is done, whenever the run was killed.
+
+    The folder may come from anybody, and others may write to it: no link in it is followed, only lines that are sealed
+    with this user's key count, and of what they tell the content has to be there.
     """
 
     def __init__(self, root: Path, shard: Shard) -> None:
         """Nothing is made or read yet."""
-        self._root = root
-        self._own = root / OWN_FOLDER
-        self._parts = self._own / f"parts-{shard.label}"
-        self._journal_path = self._own / f"journal-{shard.label}.jsonl"
+        self._root_path = root
+        self._own_path = root / OWN_FOLDER
+        self._parts_name = f"parts-{shard.label}"
+        self._label = shard.label
+        self._open = ExitStack()
+        self.notices: list[str] = []
 
     def is_one_name(self, one: str, other: str) -> bool:
         """As Destination says; tried out in the folder itself."""
         del one, other
-        self._own.mkdir(parents=True, exist_ok=True)
-        return (self._root / OWN_FOLDER.upper()).exists()
+        with ExitStack() as folders:
+            root, own = self._own_folder(folders)
+            capitals = status_of(OWN_FOLDER.upper(), root)
+            return capitals is not None and os.path.samestat(capitals, os.fstat(own))
 
     def refuse_inputs(self, outputs: Collection[str], inputs: Collection[Hashable]) -> None:
         """As Destination says; links and other names of an input are seen through."""
         for output in outputs:
             try:
-                status = (self._root / output).stat()
+                status = (self._root_path / output).stat()
             except (OSError, ValueError):
                 continue
             if (status.st_dev, status.st_ino) in inputs:
                 raise InvalidRequest(
-                    f"{shown(str(self._root / output))} is one of the pictures to be treated; "
+                    f"{shown(str(self._root_path / output))} is one of the pictures to be treated; "
                     "write to another folder, or give --in-place to lose the originals"
                 )
 
     def __enter__(self) -> Self:
         """As Destination says."""
-        self._own.mkdir(parents=True, exist_ok=True)
-        self._journal = JournalFile(self._journal_path)
-        self._parts.mkdir(exist_ok=True)
-        for left in self._parts.iterdir():
-            left.unlink()
-        self._memory = Memory(self._entries())
+        key = journal_key()
+        with ExitStack() as opened:
+            self._root, self._own = self._own_folder(opened)
+            self._seal = Seal(key, f"folder {self._label}")
+            journal = self._own_path / f"journal-{self._label}.jsonl"
+            self._journal = JournalFile(journal, self._seal, folder=self._own)
+            opened.callback(self._journal.close)
+            self._parts = self._own_parts(opened)
+            self._memory = Memory(self._entries(key))
+            self._open = opened.pop_all()
         return self
 
-    def _entries(self) -> Iterator[Written]:
-        for path in sorted(self._own.glob("journal-*.jsonl")):
-            with path.open("rb") as lines:
-                yield from entries_in(lines, Written)
+    def _own_folder(self, opened: ExitStack) -> tuple[int, int]:
+        """Descriptors of the folder and of its `.facet`, made where they are missing."""
+        self._root_path.mkdir(parents=True, exist_ok=True)
+        root = open_given(self._root_path)
+        opened.callback(os.close, root)
+        own = open_own(OWN_FOLDER, root, mode=0o777, told=self._own_path)
+        opened.callback(os.close, own)
+        return root, own
+
+    def _own_parts(self, opened: ExitStack) -> int:
+        """The folder of unfinished files, nobody else's to write to, without what earlier runs have left there."""
+        path = self._own_path / self._parts_name
+        parts = open_own(self._parts_name, self._own, mode=0o700, told=path)
+        opened.callback(os.close, parts)
+        if os.fstat(parts).st_uid != os.geteuid():
+            raise not_of_a_run(path, "another user's")
+        opened.callback(self._remove_parts)
+        os.fchmod(parts, 0o700)
+        others = 0
+        for name in os.listdir(parts):  # noqa: PTH208  (of a descriptor)
+            if self._seal.is_part_name(name):
+                os.unlink(name, dir_fd=parts)
+            else:
+                others += 1
+        if others:
+            self.notices.append(f"{shown(str(path))} holds {others:,} files that no run of yours made; they stay there")
+        return parts
+
+    def _remove_parts(self) -> None:
+        with suppress(OSError):  # what is not ours stays in it
+            os.rmdir(self._parts_name, dir_fd=self._own)
+
+    def _entries(self, key: bytes) -> Iterator[Written]:
+        for name in sorted(os.listdir(self._own)):  # noqa: PTH208  (of a descriptor)
+            if not (label := _JOURNAL.fullmatch(name)):
+                continue
+            path = self._own_path / name
+            descriptor = open_plain(name, self._own, path, os.O_RDONLY)
+            with os.fdopen(descriptor, "rb") as file:
+                seal = Seal(key, f"folder {label[1]}")
+                lines = SealedLines(file, seal, name=shown(str(path)), longest_bytes=LONGEST_LINE_BYTES)
+                yield from entries_of((fields for _, fields in lines), Written)
+            if lines.others:
+                self.notices.append(not_believed(str(path), lines.others))
 
     def finished(self, source: Source, options: str) -> Written | None:
         """As Destination says."""
@@ -77,7 +136,7 @@ class LocalFolder:
 
     def is_taken(self, output: str) -> bool:
         """As Destination says."""
-        if not os.path.lexists(self._root / output):
+        if status_of(output, self._root) is None:
             return False
         return not any(self._stands(entry) for entry in self._memory.written(output))
 
@@ -86,41 +145,42 @@ class LocalFolder:
 
     def write(self, result: Written, content: bytes) -> None:
         """As Destination says."""
-        target = self._root / result.output
-        for folder in PurePosixPath(result.output).parents:
-            if (self._root / folder).is_symlink() and folder != PurePosixPath():
-                raise NameTaken("a folder on its way is a link, and might lead back to the originals")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        self._put(target, result, content)
+        with folder_of(result.output, self._root, make=True) as (folder, name):
+            self._put(folder, name, result, content)
 
-    def _put(self, target: Path, result: Written, content: bytes, mode: int | None = None) -> None:
-        temporary = self._parts / secrets.token_hex(8)
+    def _put(self, folder: int, name: str, result: Written, content: bytes, mode: int | None = None) -> None:
+        part = self._seal.part_name()
         try:
-            status = write_durably(temporary, content)
-            if mode is not None:
-                temporary.chmod(mode)
-            self._journal.append(replace(result, mtime_ns=status.st_mtime_ns))
-            temporary.replace(target)
+            status = write_durably(part, content, folder=self._parts, mode=mode)
+            written = replace(result, mtime_ns=status.st_mtime_ns, inode=status.st_ino, changed_ns=status.st_ctime_ns)
+            self._journal.append(written)
+            os.rename(part, name, src_dir_fd=self._parts, dst_dir_fd=folder)
         finally:
-            temporary.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):
+                os.unlink(part, dir_fd=self._parts)
 
     def _stands(self, entry: Written) -> bool:
-        """Whether a result is where it belongs; its content is compared where its time is not what it was."""
-        path = self._root / entry.output
+        """Whether a result is where it belongs.
+
+        A time of writing can be set at will, so that it proves nothing. The time of a change cannot: only for a file
+        that did not change after it was renamed into place, the content is not read again.
+        """
         try:
-            status = path.lstat()
-            if not stat.S_ISREG(status.st_mode) or status.st_size != entry.size_bytes:
+            status = status_of(entry.output, self._root)
+            if status is None or not stat.S_ISREG(status.st_mode) or status.st_size != entry.size_bytes:
                 return False
-            if status.st_mtime_ns == entry.mtime_ns:
+            since_ns = status.st_ctime_ns - entry.changed_ns
+            if (status.st_ino, status.st_mtime_ns) == (entry.inode, entry.mtime_ns) and (
+                0 <= since_ns <= _RENAMED_WITHIN_NS
+            ):
                 return True
-            return hashlib.sha256(path.read_bytes()).hexdigest() == entry.sha256
-        except OSError:
+            return sha256_of(entry.output, self._root, entry.size_bytes) == entry.sha256
+        except (OSError, NameTaken):
             return False
 
     def __exit__(self, *_: object) -> None:
         """As Destination says."""
-        self._parts.rmdir()
-        self._journal.close()
+        self._open.close()
 
 
 class InPlace(LocalFolder):
@@ -142,8 +202,16 @@ class InPlace(LocalFolder):
         """As Destination says; the file's permissions stay."""
         if result.output != result.path:
             raise NameTaken("its result is of another format and cannot take its place; give another folder with -o")
-        target = self._root / result.path
-        status = target.stat()
-        if version_of(status) != result.source:
-            raise Changed("it was written to while it was treated; the next run takes it as it is then")
-        self._put(target, result, content, mode=stat.S_IMODE(status.st_mode))
+        with folder_of(result.path, self._root) as (folder, name):
+            status = os.stat(name, dir_fd=folder, follow_symlinks=False)
+            if not stat.S_ISREG(status.st_mode) or version_of(status) != result.source:
+                raise Changed("it was written to while it was treated; the next run takes it as it is then")
+            self._put(folder, name, result, content, mode=status.st_mode & 0o777)
+
+
+def not_believed(path: str, lines: int) -> str:
+    """The notice of a journal that holds what this user's runs did not write."""
+    return (
+        f"{shown(path)}: {lines:,} lines are not sealed with your key and count for nothing: another user's or "
+        "machine's (FACET_JOURNAL_KEY lets them share one), an older release's, damaged or forged"
+    )

@@ -7,16 +7,26 @@ import secrets
 from pathlib import Path
 
 
-def write_durably(path: Path, content: bytes, mode: int = 0o666) -> os.stat_result:
+def write_durably(
+    path: Path | str, content: bytes, *, folder: int | None = None, mode: int | None = None
+) -> os.stat_result:
     """Makes a new file and waits until the disk has its content.
+
+    Args:
+        path: Where, from the folder on.
+        content: What.
+        folder: A descriptor; None = the working folder.
+        mode: Its permissions; None = as the umask says.
 
     Raises:
         OSError: It cannot be written; a part of it may be left.
     """
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666, dir_fd=folder)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
         file.flush()
+        if mode is not None:
+            os.fchmod(descriptor, mode)
         os.fsync(descriptor)
         return os.fstat(descriptor)
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.batch.naming import OWN_FOLDER
+from gateway.batch.naming import OWN_FOLDER, shown
 from gateway.batch.outcomes import Changed, Outcome, Status
 from services.chassis.errors import InvalidRequest, TooLarge
 
@@ -66,7 +66,8 @@ def files_at(text: str, rules: Rules) -> Iterator[LocalFile | Outcome]:
     Raises:
         InvalidRequest: It is neither there nor a pattern.
     """
-    walk = _Walk(rules=rules, leave_out={_identity(path) for path in rules.leave_out} - {None})
+    places = {place for path in rules.leave_out for place in (_place(path), _place(_target(path)))}
+    walk = _Walk(rules=rules, leave_out=places - {None})
     if os.path.lexists(text):
         if os.path.isdir(text):  # noqa: PTH112  (pathlib would normalise the path)
             yield from walk.below(text, "")
@@ -87,7 +88,7 @@ def files_at(text: str, rules: Rules) -> Iterator[LocalFile | Outcome]:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Walk:
     rules: Rules
-    leave_out: set[tuple[int, int] | None]
+    leave_out: set[_Place | None]
 
     def below(self, folder: str, path: str) -> Iterator[LocalFile | Outcome]:
         """Everything below a folder that stands at `path`."""
@@ -96,10 +97,14 @@ class _Walk:
         except OSError as error:
             yield Outcome.of_error(path or folder, error)
             return
+        here = _identity(folder)
         for name in names:
             inside = f"{path}/{name}" if path else name
             location = os.path.join(folder, name)  # noqa: PTH118
-            if name == OWN_FOLDER or _identity(location) in self.leave_out:
+            if here is not None and (*here, name) in self.leave_out:
+                _refuse_link(location)
+                continue
+            if name == OWN_FOLDER:
                 continue
             if name.startswith(".") and not self.rules.hidden:
                 yield _skipped(inside, "HIDDEN", "its name begins with a dot; --hidden takes such files too")
@@ -138,6 +143,26 @@ def _identity(path: str | Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return status.st_dev, status.st_ino
+
+
+_Place = tuple[int, int, str]
+"""Device and inode of a folder, and a name in it: other names of a file that lies there are other places."""
+
+
+def _place(path: Path) -> _Place | None:
+    above = _identity(path.parent)
+    return None if above is None else (*above, path.name)
+
+
+def _target(path: Path) -> Path:
+    """Where a folder is that results go to, if the path is a link; a file that is a link is itself replaced."""
+    return path.resolve() if path.is_dir() else path
+
+
+def _refuse_link(location: str) -> None:
+    """Results do not go through a link that came with the pictures: it would hide from view where it leads to."""
+    if os.path.islink(location) and os.path.isdir(location):  # noqa: PTH112, PTH114
+        raise InvalidRequest(f"{shown(location)} is a link that lies among the pictures; give another folder with -o")
 
 
 def _fixed_part(pattern: str) -> str:

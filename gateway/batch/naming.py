@@ -78,7 +78,9 @@ def safe(path: str) -> None:
         NameTaken: It would.
     """
     parts = path.split("/")
-    if parts[0] == OWN_FOLDER or any(part in {"", ".", ".."} or "\0" in part for part in parts):
+    if _as_file_systems_take_it(parts[0]) == OWN_FOLDER or any(
+        part in {"", ".", ".."} or "\0" in part for part in parts
+    ):
         raise NameTaken("a file cannot be called so")
 
 
@@ -102,6 +104,12 @@ def shown(name: str) -> str:
 
 def _with_suffix(path: str, media_type: str) -> str:
     return path if told_type(path) == media_type else path + _SUFFIXES[media_type][0]
+
+
+def _as_file_systems_take_it(name: str) -> str:
+    """What some take it for, which ignore case, invisible characters, or dots and spaces at the end."""
+    visible = "".join(character for character in name if unicodedata.category(character) != "Cf")
+    return _folded(visible).rstrip(". ")
 
 
 def _folded(name: str) -> str:

@@ -8,6 +8,8 @@ from typing import Self
 
 from services.chassis.errors import FacetError, InvalidRequest, StillRecognisable
 
+NO_FACE = "no face was found"
+
 
 class Status(StrEnum):
     """How a file fared."""
@@ -37,6 +39,18 @@ class Outcome:
     """Stable and machine readable, as in the REST calls' errors."""
     message: str = ""
     """For people."""
+
+    @classmethod
+    def done(cls, path: str, *, faces: int, output: str = "", model: str = "", notice: str = "") -> Self:
+        """A picture that was treated; one without a face says so, for whoever expected some."""
+        if not faces and NO_FACE not in notice:
+            notice = "; ".join(filter(None, (NO_FACE, notice)))
+        return cls(path=path, status=Status.DONE, faces=faces, output=output, model=model, notice=notice)
+
+    @property
+    def answers_notice(self) -> str:
+        """The notice that came with the answer."""
+        return self.notice.removeprefix(NO_FACE).removeprefix("; ")
 
     @classmethod
     def of_error(cls, path: str, error: FacetError | OSError) -> Self:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -12,6 +10,7 @@ from pathlib import Path
 
 from gateway.batch.local_files import replace_file
 from gateway.batch.outcomes import Outcome, Status
+from gateway.batch.tables import csv_line
 from services.chassis.errors import InvalidRequest
 
 
@@ -23,6 +22,8 @@ class Tally:
     earlier: int = 0
     """How many of them are the work of earlier runs."""
     seconds: float = 0.0
+    notices: list[str] = field(default_factory=list)
+    """What to know of the destination, for people."""
 
     def in_order(self) -> list[Outcome]:
         """By path, so that two runs over the same files tell the same."""
@@ -31,6 +32,10 @@ class Tally:
     def count(self, status: Status) -> int:
         """How many files fared so."""
         return sum(outcome.status is status for outcome in self.outcomes)
+
+    def without_faces(self) -> list[Outcome]:
+        """The pictures that were treated and in which no face was found, in order."""
+        return [outcome for outcome in self.in_order() if outcome.status is Status.DONE and not outcome.faces]
 
     @property
     def clean(self) -> bool:
@@ -57,13 +62,9 @@ def as_json(tally: Tally) -> bytes:
 
 def as_csv(tally: Tally) -> bytes:
     """A row a file under a heading; undecodable bytes of a name are escaped."""
-    text = io.StringIO(newline="")
-    table = csv.writer(text)
     columns = [column.name for column in fields(Outcome)]
-    table.writerow(columns)
-    for outcome in tally.in_order():
-        table.writerow([_harmless(getattr(outcome, column)) for column in columns])
-    return text.getvalue().encode(errors="backslashreplace")
+    rows = [columns, *([getattr(outcome, column) for column in columns] for outcome in tally.in_order())]
+    return "".join(csv_line(row, end="\r\n") for row in rows).encode(errors="backslashreplace")
 
 
 _FORMATS: dict[str, Callable[[Tally], bytes]] = {".json": as_json, ".csv": as_csv}
@@ -97,8 +98,3 @@ class ReportFile:
 def problems(outcomes: Iterable[Outcome]) -> Sequence[Outcome]:
     """What was refused or failed."""
     return [outcome for outcome in outcomes if outcome.status in {Status.REFUSED, Status.FAILED}]
-
-
-def _harmless(value: object) -> object:
-    """A spreadsheet takes a text that begins like a formula for one."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value

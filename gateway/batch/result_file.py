@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import secrets
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,7 +12,9 @@ from typing import Protocol
 from gateway.batch.answers import FileFormat
 from gateway.batch.bucket_errors import told_as_os_errors
 from gateway.batch.buckets import Bucket, is_url, open_bucket
-from gateway.batch.journal import Answered
+from gateway.batch.inside import open_given, sha256_of
+from gateway.batch.journal import Answered, Released
+from gateway.batch.journal_key import journal_key
 from gateway.batch.notebook import FileNotebook, MemoryNotebook, Notebook
 from services.chassis.errors import InvalidRequest
 
@@ -39,20 +43,50 @@ class LocalResult:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._journal = path.with_name(f".{path.name}.facet-journal")
+        self._notebook: FileNotebook | None = None
 
     def notebook(self, *, overwrite: bool) -> Notebook:
         """As ResultFile says."""
-        if self._path.exists() and not self._journal.exists() and not overwrite:
-            raise InvalidRequest(f"{self._path} exists; give another name, or --overwrite to replace it")
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        return FileNotebook(self._journal)
+        if not os.path.lexists(self._journal):
+            self._refuse_existing(overwrite=overwrite, released=())
+        notebook = FileNotebook(self._journal, journal_key())
+        try:
+            self._refuse_existing(overwrite=overwrite, released=notebook.released())
+        except InvalidRequest:
+            notebook.close(forget=False)
+            raise
+        self._notebook = notebook
+        return notebook
+
+    def _refuse_existing(self, *, overwrite: bool, released: Iterable[Released]) -> None:
+        """Leaves alone what stands there, unless an unfinished run of this user's wrote just that."""
+        if overwrite or not os.path.lexists(self._path):
+            return
+        if not any(self._is(each) for each in released):
+            raise InvalidRequest(f"{self._path} exists; give another name, or --overwrite to replace it")
+
+    def _is(self, result: Released) -> bool:
+        folder = open_given(self._path.parent)
+        try:
+            return sha256_of(self._path.name, folder, result.released_bytes) == result.released_sha256
+        except OSError:
+            return False
+        finally:
+            os.close(folder)
 
     def write(self, entries: Iterable[Answered], written: FileFormat) -> None:
-        """As ResultFile says."""
+        """As ResultFile says; noted before it is there, so that the next run may replace it."""
         temporary = self._path.with_name(f".{secrets.token_hex(8)}.part")
         try:
-            with temporary.open("xb") as file:
+            with temporary.open("x+b") as file:
                 written.write(entries, file)
+                file.flush()
+                file.seek(0)
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+                size_bytes = os.fstat(file.fileno()).st_size
+            if self._notebook:
+                self._notebook.append(Released(released_bytes=size_bytes, released_sha256=digest))
             temporary.replace(self._path)
         finally:
             temporary.unlink(missing_ok=True)

@@ -14,7 +14,8 @@ _HELP = f"""Hide the faces of pictures: files, folders, patterns or buckets, to 
 
 The tree below each folder (or below the fixed part of a pattern) is mirrored under -o. Originals are never changed \
 and never copied: a picture that fails leaves nothing. A run that was stopped or killed goes on where it ended when \
-the same command is given again; files that failed or changed are tried again, and all with other options.
+the same command is given again; files that failed or changed are tried again, and all with other options. Only what \
+was noted with your own key counts as done (FACET_JOURNAL_KEY, for several machines).
 
 Files are known by content, not by name; a HEIC becomes `name.heic.jpg`. Links to files are followed, links to \
 folders are not; hidden files are skipped, devices never read.
@@ -90,13 +91,15 @@ def anonymize(  # noqa: PLR0913  (a command has as many parameters as options)
     """Documented in _HELP."""
     from gateway.batch.anonymizing import Asked  # noqa: PLC0415  (other commands need none of it)
     from gateway.batch.shards import Shard  # noqa: PLC0415
-    from gateway.batch.single import is_single  # noqa: PLC0415
+    from gateway.batch.single import STANDARD, is_single  # noqa: PLC0415
     from gateway.client import DetectionOptions, RedactionOptions  # noqa: PLC0415
     from gateway.commands.anonymizing import Where, anonymize_many, anonymize_one  # noqa: PLC0415
     from gateway.commands.carrying_out import Circumstances, Telling  # noqa: PLC0415
 
     if (output is None) != in_place:
         raise typer.BadParameter("say where the results go: -o, or --in-place to lose the originals")
+    if as_json and output == STANDARD:
+        raise typer.BadParameter("--json prints where the picture is printed; write it to a file with -o")
     asked = Asked(
         redaction=RedactionOptions(
             style=style,
@@ -118,11 +121,11 @@ def anonymize(  # noqa: PLR0913  (a command has as many parameters as options)
     )
     how = Circumstances(target=target, key=key, ca=ca, jobs=jobs, anonymizer=True)
     where = Where(paths=paths, output=output, hidden=hidden, overwrite=overwrite)
+    telling = Telling(report=report, as_json=as_json, shard=Shard(index=shard, count=shards))
     if output is not None and is_single(paths, output):
-        anonymize_one(where, asked, how)
+        anonymize_one(where, asked, how, telling)
     else:
-        shard_of_all = Shard(index=shard, count=shards)
-        anonymize_many(where, asked, how, Telling(report=report, as_json=as_json, shard=shard_of_all))
+        anonymize_many(where, asked, how, telling)
 
 
 anonymize.__doc__ = _HELP

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from pathlib import Path
-
-import typer
 
 from gateway.batch.anonymizing import Anonymizing, Asked
 from gateway.batch.bucket_destination import BucketFolder
@@ -14,17 +11,12 @@ from gateway.batch.buckets import is_url, open_bucket
 from gateway.batch.destinations import Destination
 from gateway.batch.local_destination import InPlace, LocalFolder
 from gateway.batch.local_sources import Rules
-from gateway.batch.outcomes import Changed, NameTaken
 from gateway.batch.report import Tally
 from gateway.batch.shards import Shard
-from gateway.batch.single import STANDARD, read_single, refuse_output, write_single
+from gateway.batch.single import STANDARD, OneFile, refuse_output, single_source
 from gateway.batch.sources import find
-from gateway.client import Anonymized, AsyncFacet
-from gateway.commands.batch import SOME_FAILED
 from gateway.commands.carrying_out import Circumstances, Telling, carry_out, exit_as, os_errors_said
-from gateway.commands.local import running
-from gateway.commands.output import say_error
-from services.chassis.errors import InvalidRequest, StillRecognisable
+from services.chassis.errors import InvalidRequest
 from services.chassis.settings import SharedSettings, load_settings
 
 
@@ -70,28 +62,22 @@ def anonymize_many(where: Where, asked: Asked, how: Circumstances, telling: Tell
     anonymizing.check(findings)
     with destination:
         plan = anonymizing.plan(findings, telling.shard)
-        tally = Tally(outcomes=list(plan.settled), earlier=plan.earlier)
+        tally = Tally(outcomes=list(plan.settled), earlier=plan.earlier, notices=destination.notices)
         carry_out(plan.remaining, anonymizing.by, how, tally)
     telling.tell(tally)
     exit_as(tally)
 
 
 @os_errors_said()
-def anonymize_one(where: Where, asked: Asked, how: Circumstances) -> None:
-    """Anonymizes one picture to a file or to standard output."""
+def anonymize_one(where: Where, asked: Asked, how: Circumstances, telling: Telling) -> None:
+    """Anonymizes one picture to a file or to standard output, told as a folder of one."""
     output = where.output or STANDARD
-
-    async def ask(url: str, content: bytes) -> Anonymized:
-        async with AsyncFacet(url, key=how.key, ca=how.ca) as facet:
-            return await facet.anonymize(
-                content, redaction=asked.redaction, detection=asked.detection, verify=asked.verify
-            )
-
+    telling.report_file()
     refuse_output(where.paths, output, overwrite=where.overwrite)
-    try:
-        content = read_single(where.paths, load_settings(SharedSettings).max_image_bytes)
-        with running(how.target, anonymizer=True) as url:
-            write_single(asyncio.run(ask(url, content)), output)
-    except (InvalidRequest, StillRecognisable, NameTaken, Changed) as error:
-        say_error(error)
-        raise typer.Exit(SOME_FAILED) from error
+    source = single_source(where.paths, load_settings(SharedSettings).max_image_bytes)
+    tally = Tally()
+    job = OneFile(asked, output)
+    carry_out([source], job.by, how, tally)
+    job.print_out()
+    telling.tell(tally)
+    exit_as(tally)

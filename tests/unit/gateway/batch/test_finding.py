@@ -95,11 +95,11 @@ def test_arrays_keep_every_value_and_leave_out_faces_that_were_not_aligned() -> 
 def test_notebook_tells_the_last_answer_of_each_picture_in_order(tmp_path: Path) -> None:
     path = tmp_path / "journal"
     path.write_bytes(b'{"torn')
-    notebook = FileNotebook(path)
+    notebook = FileNotebook(path, b"key")
     for entry in (detected("b"), detected("a"), replace(detected("a"), faces=9), detected("left out")):
         notebook.append(entry)
     assert [(entry.path, entry.faces) for entry in notebook.in_order({"a", "b"})] == [("a", 9), ("b", 1)]
     notebook.close(forget=False)
     assert path.exists()
-    FileNotebook(path).close(forget=True)
+    FileNotebook(path, b"key").close(forget=True)
     assert not path.exists()

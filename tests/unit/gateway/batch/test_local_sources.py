@@ -124,3 +124,20 @@ def test_file_written_to_since_it_was_found_is_not_taken(folder: Path) -> None:
 def test_what_is_not_there_is_refused(text: str) -> None:
     with pytest.raises(InvalidRequest):
         find([text], Rules())
+
+
+@pytest.mark.parametrize("name", ["report.csv", "faces.csv"])
+def test_picture_that_a_reports_name_leads_to_is_not_left_out(folder: Path, name: str) -> None:
+    (folder / name).symlink_to("a.jpg")
+    os.link(folder / "b.jpg", folder / "other.jpg")
+    rules = Rules(leave_out=[folder / name, folder / "other.jpg"])
+    assert paths(folder, rules=rules) == ["a.jpg", "b.jpg", "sub/c.png", "sub/deep/d"]
+
+
+def test_results_do_not_go_through_a_link_that_lies_among_the_pictures(folder: Path, tmp_path: Path) -> None:
+    (folder / "hidden").symlink_to("sub")
+    with pytest.raises(InvalidRequest, match="among the pictures"):
+        paths(folder, rules=Rules(leave_out=[folder / "hidden"]))
+    (folder / "hidden").unlink()
+    (tmp_path / "shortcut").symlink_to(folder / "sub")
+    assert paths(folder, rules=Rules(leave_out=[tmp_path / "shortcut"])) == ["a.jpg", "b.jpg"]
