@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from services.anonymizer.jpeg.blocks import Grid, Positions
 from services.anonymizer.jpeg.placement import PlacedCutout, Rectangle
 from services.anonymizer.jpeg.turbojpeg import BLOCK_PX
-from services.anonymizer.regions import Mask
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,11 +80,6 @@ class Coverage:
         """Which samples of some blocks cover a covered pixel, N x 8 x 8."""
         rows, columns = at
         return np.asarray(self._by_block(sampling)[rows, :, :, columns].any(axis=(2, 4)))
-
-    def part(self, sampling: Sampling, part: Rectangle) -> Mask:
-        """Which samples of a rectangle of blocks cover a covered pixel."""
-        samples = self._by_block(sampling)[part.rows, :, :, part.columns].any(axis=(2, 5))
-        return np.asarray(samples.reshape((part.bottom - part.top) * BLOCK_PX, (part.right - part.left) * BLOCK_PX))
 
     def _by_block(self, sampling: Sampling) -> NDArray[np.bool_]:
         height, width = self._pixels.shape

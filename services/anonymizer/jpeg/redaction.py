@@ -60,7 +60,8 @@ def redact_jpeg(
 ) -> bytes:
     """Hides what the cutouts cover; of the metadata only the colour profile and the orientation stay.
 
-    A sample is hidden where any pixel that it covers is, so that subsampled chroma tells nothing either.
+    A sample is hidden where any pixel that it covers is, so that subsampled chroma tells nothing either. What is drawn
+    comes from blocks that hold no hidden sample: in all others the encoder has mixed what is hidden into what is not.
 
     Raises:
         UnsupportedJpegError: The file is damaged, or cannot be rewritten in its coefficients.
@@ -200,15 +201,14 @@ class _Plane:
         self.component.replace(at, np.where(hidden, enlarged, self.component.samples(at)))
 
     def _drawn(self, cutout: PlacedCutout, window: Rectangle, side: int) -> NDArray[np.uint8]:
-        """What the style draws, R x C blocks x side x side. Of blocks that are not touched the average is enough."""
+        """What the style draws, R x C blocks x side x side, from the averages of the blocks that are not touched."""
         averages = self.component.averages(window.rows, window.columns)
         blocks = averages[..., None, None].repeat(side, axis=2).repeat(side, axis=3)
-        if side < BLOCK_PX:
-            visible = ~self._touched[window.rows, window.columns].repeat(side, axis=0).repeat(side, axis=1)
-            return self._rendered(blocks, visible, cutout)
-        decoded = self._needed[window.rows, window.columns]
-        blocks[decoded] = self.component.samples(_positions(decoded, window))
-        return self._rendered(blocks, ~self._placed.hidden.part(self._sampling, window), cutout)
+        if self._placed.style.weak and side == BLOCK_PX:  # it averages what is hidden
+            decoded = self._needed[window.rows, window.columns]
+            blocks[decoded] = self.component.samples(_positions(decoded, window))
+        visible = ~self._touched[window.rows, window.columns].repeat(side, axis=0).repeat(side, axis=1)
+        return self._rendered(blocks, visible, cutout)
 
     def _rendered(self, blocks: NDArray[np.uint8], visible: Mask, cutout: PlacedCutout) -> NDArray[np.uint8]:
         rows, columns, side, _ = blocks.shape
@@ -224,12 +224,13 @@ class _Plane:
         return np.asarray(rendered.reshape(rows, side, columns, side).swapaxes(1, 2), np.uint8)
 
     def _window(self, cutout: PlacedCutout) -> Rectangle:
-        """The blocks of the cutout's box and its context."""
-        context, box = self._placed.style.context_px(cutout.face_px), cutout.box
-        return self._sampling.blocks(
-            Rectangle(
-                left=box.left - context, top=box.top - context, right=box.right + context, bottom=box.bottom + context
-            )
+        """The blocks of the cutout's box and its context: of a small face, at least the blocks beside those it touches."""
+        context, sampling = self._placed.style.context_px(cutout.face_px), self._sampling
+        least = 0 if self._placed.style.weak else BLOCK_PX
+        across, down = max(context, least * sampling.across_px), max(context, least * sampling.down_px)
+        box = cutout.box
+        return sampling.blocks(
+            Rectangle(left=box.left - across, top=box.top - down, right=box.right + across, bottom=box.bottom + down)
         )
 
     def _values_a_side(self, cutout: PlacedCutout) -> int:
