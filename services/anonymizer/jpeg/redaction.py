@@ -24,6 +24,7 @@ from services.chassis.picture import Picture
 _TWO_VALUES_FROM = 192
 _ONE_VALUE_FROM = 768
 """Faces of so many samples are drawn with two values to a block's side, or one: fine enough for their cells."""
+_LEAST_SEEN_BLOCKS = 2
 _MOST_PX_A_SAMPLE = 4  # what libjpeg-turbo knows of: 4:2:0, 4:1:1 and their like
 
 
@@ -224,9 +225,9 @@ class _Plane:
         return np.asarray(rendered.reshape(rows, side, columns, side).swapaxes(1, 2), np.uint8)
 
     def _window(self, cutout: PlacedCutout) -> Rectangle:
-        """The blocks of the cutout's box and its context: of a small face, at least the blocks beside those it touches."""
+        """The blocks of the cutout's box and of its context, which is some blocks wide at least."""
         context, sampling = self._placed.style.context_px(cutout.face_px), self._sampling
-        least = 0 if self._placed.style.weak else BLOCK_PX
+        least = 0 if self._placed.style.weak else _LEAST_SEEN_BLOCKS * BLOCK_PX
         across, down = max(context, least * sampling.across_px), max(context, least * sampling.down_px)
         box = cutout.box
         return sampling.blocks(
