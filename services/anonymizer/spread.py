@@ -11,6 +11,9 @@ from services.chassis.picture_format import PictureFormat
 
 _BLOCK_PX = 8
 _MOST_PX_A_SAMPLE = 4  # of subsampled chroma, in any JPEG
+BEFORE_BLOCKS_PX = 4
+"""How far encoders mix pixels before they cut a picture into blocks: where they smooth it, or shrink chroma by more than
+an average of the pixels that a sample covers (a cubic filter, as ffmpeg's)."""
 _WEBP_PX = 24
 """A macroblock of 16, the loop filter over its border, chroma between its samples. Prediction and the encoder's choices
 carry the last levels of a value farther: as measured, no more beyond 24 pixels than anywhere in the picture."""
@@ -58,7 +61,7 @@ def spread_px(picture: Picture) -> int:
 
 def _of_jpeg(px_a_sample: int) -> int:
     """To the far border of a block of the coarsest component, and a sample more: decoders smooth chroma over it."""
-    return _BLOCK_PX * px_a_sample - 1 + px_a_sample
+    return BEFORE_BLOCKS_PX + _BLOCK_PX * px_a_sample - 1 + px_a_sample
 
 
 def _most_px_a_sample(header: Image.Image) -> int:

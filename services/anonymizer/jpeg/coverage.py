@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from services.anonymizer.jpeg.blocks import Grid, Positions
 from services.anonymizer.jpeg.placement import PlacedCutout, Rectangle
 from services.anonymizer.jpeg.turbojpeg import BLOCK_PX
+from services.anonymizer.regions import Mask
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,15 +49,21 @@ class Coverage:
             size: Its width and height.
             unit_px: Width and height of what holds whole blocks of each component.
         """
-        (self._width, self._height), (across, down) = size, unit_px
+        (self._width, self._height), self._unit_px = size, unit_px
         self._placed = placed
-        self._pixels = np.zeros((_multiple(self._height, down), _multiple(self._width, across)), np.bool_)
-        for cutout in placed:
+
+    @cached_property
+    def _pixels(self) -> Mask:
+        """Drawn when samples are first asked for: blocks need none of it."""
+        across, down = self._unit_px
+        pixels = np.zeros((_multiple(self._height, down), _multiple(self._width, across)), np.bool_)
+        for cutout in self._placed:
             runs = zip(cutout.first.tolist(), cutout.end.tolist(), strict=True)
             for row, (first, end) in enumerate(runs, cutout.box.top):
-                self._pixels[row, first:end] = True
-        self._pixels[self._height :] = self._pixels[self._height - 1]
-        self._pixels[:, self._width :] = self._pixels[:, self._width - 1 : self._width]
+                pixels[row, first:end] = True
+        pixels[self._height :] = pixels[self._height - 1]
+        pixels[:, self._width :] = pixels[:, self._width - 1 : self._width]
+        return pixels
 
     def blocks(self, sampling: Sampling) -> tuple[Grid, Grid]:
         """Which blocks of a component are covered at all, and which are by one cutout as a whole."""
