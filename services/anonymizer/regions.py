@@ -8,7 +8,6 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import Enum, auto
-from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -111,25 +110,27 @@ def grown(cutout: Cutout, by_px: int, *, width_px: int, height_px: int) -> Cutou
     """The cutout with all pixels of that picture that lie at most so far from one of its own, across and down."""
     left, right = max(0, cutout.left - by_px), min(width_px, cutout.right + by_px)
     top, bottom = max(0, cutout.top - by_px), min(height_px, cutout.bottom + by_px)
-    some = cutout.first < cutout.end
-    first = _reduced(np.minimum, np.where(some, cutout.left + cutout.first, width_px + by_px), by_px, width_px + by_px)
-    end = _reduced(np.maximum, np.where(some, cutout.left + cutout.end, -by_px), by_px, -by_px)
-    rows = slice(top - (cutout.top - by_px), bottom - (cutout.top - by_px))
+    empty = cutout.first >= cutout.end
+    first, end = cutout.left + cutout.first, cutout.left + cutout.end
+    first[empty], end[empty] = right, left
+    rows = slice(top - cutout.top + by_px, bottom - cutout.top + by_px)
+    first, end = _reduced(np.minimum, first, by_px, right)[rows] - by_px, _reduced(np.maximum, end, by_px, left)[rows]
     return replace(
         cutout,
         left=left,
         top=top,
         right=right,
         bottom=bottom,
-        first=(np.clip(first[rows] - by_px, left, right) - left).astype(np.int32),
-        end=(np.clip(end[rows] + by_px, left, right) - left).astype(np.int32),
+        first=np.maximum(first, left) - left,
+        end=np.minimum(end + by_px, right) - left,
     )
 
 
-def _reduced(extreme: np.ufunc, columns: NDArray[np.integer[Any]], by_px: int, beyond: int) -> NDArray[np.integer[Any]]:
+def _reduced(extreme: np.ufunc, columns: Columns, by_px: int, beyond: int) -> Columns:
     """The extreme of each row's neighbours, so many up and down, from so many rows above to so many below."""
-    padded = np.pad(columns, 2 * by_px, constant_values=beyond)
-    reduced: NDArray[np.integer[Any]] = extreme.reduce(sliding_window_view(padded, 2 * by_px + 1), axis=1)
+    around = np.full(2 * by_px, beyond, np.int32)
+    padded = np.concatenate([around, columns, around])
+    reduced: Columns = extreme.reduce(sliding_window_view(padded, 2 * by_px + 1), axis=1)
     return reduced
 
 

@@ -12,8 +12,8 @@ from services.chassis.picture_format import PictureFormat
 _BLOCK_PX = 8
 _MOST_PX_A_SAMPLE = 4  # of subsampled chroma, in any JPEG
 BEFORE_BLOCKS_PX = 4
-"""How far encoders mix pixels before they cut a picture into blocks: where they smooth it, or shrink chroma by more than
-an average of the pixels that a sample covers (a cubic filter, as ffmpeg's)."""
+"""How far encoders mix pixels before they cut a picture into blocks: some smooth it, some shrink chroma by a cubic
+filter and not by the average of the pixels that a sample covers."""
 _WEBP_PX = 24
 """A macroblock of 16, the loop filter over its border, chroma between its samples. Prediction and the encoder's choices
 carry the last levels of a value farther: as measured, no more beyond 24 pixels than anywhere in the picture."""

@@ -51,6 +51,7 @@ class Coverage:
         """
         (self._width, self._height), self._unit_px = size, unit_px
         self._placed = placed
+        self._blocks: dict[Sampling, tuple[Grid, Grid]] = {}
 
     @cached_property
     def _pixels(self) -> Mask:
@@ -66,7 +67,12 @@ class Coverage:
         return pixels
 
     def blocks(self, sampling: Sampling) -> tuple[Grid, Grid]:
-        """Which blocks of a component are covered at all, and which are by one cutout as a whole."""
+        """Which blocks of a component are covered at all, and which are by one cutout as a whole; not to be changed."""
+        if sampling not in self._blocks:
+            self._blocks[sampling] = self._covered(sampling)
+        return self._blocks[sampling]
+
+    def _covered(self, sampling: Sampling) -> tuple[Grid, Grid]:
         touched = np.zeros((sampling.rows, sampling.columns), np.bool_)
         whole = touched.copy()
         columns = np.arange(sampling.columns)

@@ -25,7 +25,6 @@ from services.chassis.picture import Picture
 _TWO_VALUES_FROM = 192
 _ONE_VALUE_FROM = 768
 """Faces of so many samples are drawn with two values to a block's side, or one: fine enough for their cells."""
-_LEAST_SEEN_BLOCKS = 2
 _MOST_PX_A_SAMPLE = 4  # what libjpeg-turbo knows of: 4:2:0, 4:1:1 and their like
 
 
@@ -173,7 +172,7 @@ class _Plane:
         self._touched, self._whole = placed.hidden.blocks(sampling)
         self._mixed, _ = placed.mixed.blocks(sampling)
         self._outlined, _ = placed.outlines.blocks(sampling)
-        self._whole &= ~self._outlined  # frames are drawn over what already stands there
+        self._whole = self._whole & ~self._outlined  # frames are drawn over what already stands there
         self._needed = (self._touched & ~self._whole) | self._outlined
         seen = self._needed.copy()
         for cutout in placed.cutouts:
@@ -235,11 +234,12 @@ class _Plane:
         return np.asarray(rendered.reshape(rows, side, columns, side).swapaxes(1, 2), np.uint8)
 
     def _window(self, cutout: PlacedCutout) -> Rectangle:
-        """The blocks of the cutout's box and of its context, which is some blocks wide at least."""
-        context, sampling = self._placed.style.context_px(cutout.face_px), self._sampling
-        least = 0 if self._placed.style.weak else _LEAST_SEEN_BLOCKS * BLOCK_PX
-        across, down = max(context, least * sampling.across_px), max(context, least * sampling.down_px)
-        box = cutout.box
+        """The blocks of the cutout's box and its context, with at least one around those that hold something hidden."""
+        style, sampling, box = self._placed.style, self._sampling, cutout.box
+        across = down = style.context_px(cutout.face_px)
+        if not style.weak:
+            across = max(across, BEFORE_BLOCKS_PX + BLOCK_PX * sampling.across_px)
+            down = max(down, BEFORE_BLOCKS_PX + BLOCK_PX * sampling.down_px)
         return sampling.blocks(
             Rectangle(left=box.left - across, top=box.top - down, right=box.right + across, bottom=box.bottom + down)
         )
