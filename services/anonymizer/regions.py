@@ -112,16 +112,17 @@ def grown(cutout: Cutout, by_px: int, *, width_px: int, height_px: int) -> Cutou
     top, bottom = max(0, cutout.top - by_px), min(height_px, cutout.bottom + by_px)
     empty = cutout.first >= cutout.end
     first, end = cutout.left + cutout.first, cutout.left + cutout.end
-    first[empty], end[empty] = right, left
+    beyond, before = right + by_px, left - by_px
+    first[empty], end[empty] = beyond, before
     rows = slice(top - cutout.top + by_px, bottom - cutout.top + by_px)
-    first, end = _reduced(np.minimum, first, by_px, right)[rows] - by_px, _reduced(np.maximum, end, by_px, left)[rows]
+    first, end = _reduced(np.minimum, first, by_px, beyond)[rows], _reduced(np.maximum, end, by_px, before)[rows]
     return replace(
         cutout,
         left=left,
         top=top,
         right=right,
         bottom=bottom,
-        first=np.maximum(first, left) - left,
+        first=np.maximum(first - by_px, left) - left,
         end=np.minimum(end + by_px, right) - left,
     )
 
