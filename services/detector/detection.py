@@ -75,7 +75,8 @@ def detect(content: bytes, config: DetectionConfig, *, models: DetectorModels, l
     picture = open_picture(content, limits)
     search = models.search(config.model)
     with limits.memory.hold(BYTES_A_PIXEL * picture.width_px * picture.height_px):
-        found = search.search(picture, recall=config.recall, min_confidence=config.min_confidence)
+        searched = search.search(picture, recall=config.recall, min_confidence=config.min_confidence)
+        found = _within(searched, picture)
         faces = [face for face in found if max(face.box.width, face.box.height) >= config.min_face_px]
         faces = faces[: config.max_faces or None]
         aligned = _aligned(picture, faces) if config.include_aligned else []
@@ -87,6 +88,12 @@ def detect(content: bytes, config: DetectionConfig, *, models: DetectorModels, l
         model_id=search.model_id(config.recall),
         notice=search.notice,
     )
+
+
+def _within(faces: Sequence[Face], picture: Picture) -> list[Face]:
+    """What of them lies in the picture."""
+    cut = (face.within(width_px=picture.width_px, height_px=picture.height_px) for face in faces)
+    return [face for face in cut if face is not None]
 
 
 def align_faces(content: bytes, faces: Sequence[Face], *, limits: PictureLimits) -> list[AlignedFace | None]:
