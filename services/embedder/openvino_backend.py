@@ -17,7 +17,7 @@ from services.embedder.network import Network
 from services.embedder.options import Precision
 
 MOST_OFF = 0.3
-"""How far bf16 may be from fp32, as a share of the embeddings' length. With MobileFaceNet it was seen to be off by 0.05."""
+"""How far bf16 may be from fp32, as a share of the embeddings' length; MobileFaceNet was seen to be off by 0.05."""
 _log = logging.getLogger("facet.embedder")
 
 
