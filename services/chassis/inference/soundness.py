@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 Input = TypeVar("Input")
 Answers = Sequence[NDArray[np.floating[Any]]]
 Run = Callable[[Input], Answers]
+_LEAST = float(np.finfo(np.float32).tiny)
 
 
 @contextmanager
@@ -44,7 +45,7 @@ def disagreement(run: Run[Input], reference: Run[Input], inputs: Iterable[Input]
         if not all(np.array_equal(one, other) for one, other in zip(first, again, strict=True)):
             return f"input {number} has other answers at each call"
         for answer, expected in zip(first, reference(given), strict=True):
-            off = _size(answer.astype(np.float64) - expected) / max(_size(expected), np.finfo(np.float32).tiny)
+            off = _size(answer.astype(np.float64) - expected) / max(_size(expected), _LEAST)
             if not off <= most:
                 return f"input {number} has answers that are off by {off:.0%}"
     return ""

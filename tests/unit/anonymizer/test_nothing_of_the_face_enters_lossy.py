@@ -49,7 +49,7 @@ SAMPLINGS: dict[str, Factors] = {  # of each component, down and across
     "coarse luma": ((1, 1), (1, 2), (1, 1)),
 }
 REWRITTEN = ("4:4:4", "4:2:2", "4:2:0", "4:4:0", "4:1:1")
-STYLES = [Mosaic(strength=0.5), Blur(strength=0.5)]
+STYLES: list[Style] = [Mosaic(strength=0.5), Blur(strength=0.5)]
 
 
 @dataclass(frozen=True)
