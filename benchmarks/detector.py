@@ -38,8 +38,9 @@ from services.chassis.processors import available_processors
 from services.chassis.settings import ModelSettings, SharedSettings
 from services.detector.detection import DetectionConfig, detect
 from services.detector.models import DetectorModels, DetectorOptions
+from services.detector.precision import Precision
 from services.detector.retinaface.checkpoint import load_network
-from services.detector.retinaface.engine import Engine, Precision, native_precision
+from services.detector.retinaface.engine import Engine, native_precision
 from services.detector.retinaface.network import RetinaFace, retinaface_resnet50
 from tests.support.processes import start
 

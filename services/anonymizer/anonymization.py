@@ -12,6 +12,7 @@ from services.anonymizer.jpeg.turbojpeg import UnsupportedJpegError, load_turboj
 from services.anonymizer.losses import losses
 from services.anonymizer.redaction import Redaction, cut_outs, redact
 from services.anonymizer.regions import Cutout, Region
+from services.anonymizer.spread import spread_px
 from services.chassis.errors import TooLarge
 from services.chassis.geometry import Box
 from services.chassis.picture import Picture, open_picture
@@ -113,7 +114,7 @@ def _in_coefficients(
 
 def _in_pixels(picture: Picture, cutouts: Sequence[Cutout], redaction: Redaction, output: Output) -> Encoded:
     pixels = picture.pixels()
-    redact(pixels, cutouts, redaction)
+    redact(pixels, cutouts, redaction, spread_px=spread_px(picture))
     return encode(pixels, picture, output)
 
 

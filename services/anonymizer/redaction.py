@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from services.anonymizer.regions import Cutout, Mask, Region, Shape, cut_out
+from services.anonymizer.regions import Cutout, Mask, Region, Shape, cut_out, grown
 from services.anonymizer.styles import Mosaic, Scene, Style
 from services.chassis.errors import InvalidRequest
 from services.chassis.pixels import Pixels
@@ -18,6 +18,8 @@ DEFAULT_STRENGTH = 0.5
 MAX_MARGIN = 2.0
 NOISE = 0.05
 """Standard deviation of the texture in a hidden region, as a share of the range of values."""
+_LEAST_SEEN_PX = 16
+"""How much is looked at beyond what an encoder has mixed with what is hidden: a small face's context may be less."""
 
 _FULL_IN_BLACK = frozenset("AK")  # opaque, and black ink
 _BRIGHTNESS_CHANNELS = frozenset("LRGBCMY")
@@ -64,11 +66,19 @@ def hidden_pixels(cutouts: Sequence[Cutout], *, width_px: int, height_px: int) -
     return hidden
 
 
-def redact(pixels: Pixels, cutouts: Sequence[Cutout], redaction: Redaction) -> None:
-    """Hides what the cutouts cover in `pixels`."""
-    hidden = hidden_pixels(cutouts, width_px=pixels.width_px, height_px=pixels.height_px)
+def redact(pixels: Pixels, cutouts: Sequence[Cutout], redaction: Redaction, *, spread_px: int = 0) -> None:
+    """Hides what the cutouts cover in `pixels`.
+
+    Args:
+        pixels: Is drawn into.
+        cutouts: What to hide.
+        redaction: How.
+        spread_px: How far from a pixel its source's encoder has carried it: what is drawn comes from farther away.
+    """
+    size = {"width_px": pixels.width_px, "height_px": pixels.height_px}
+    mixed = hidden_pixels([grown(cutout, spread_px, **size) for cutout in cutouts] if spread_px else cutouts, **size)
     for cutout in cutouts:
-        _hide(pixels, cutout, redaction.style, hidden)
+        _hide(pixels, cutout, redaction.style, mixed, spread_px=spread_px)
     if redaction.outline:
         for cutout in cutouts:
             _outline(pixels, cutout)
@@ -79,8 +89,10 @@ def outline_width_px(width_px: int, height_px: int) -> int:
     return max(2, max(width_px, height_px) // 400)
 
 
-def _hide(pixels: Pixels, cutout: Cutout, style: Style, hidden: Mask) -> None:
+def _hide(pixels: Pixels, cutout: Cutout, style: Style, mixed: Mask, *, spread_px: int) -> None:
     context = style.context_px(cutout.face_px)
+    if spread_px and not style.weak:
+        context = spread_px + max(context, _LEAST_SEEN_PX)
     left, top = max(0, cutout.left - context), max(0, cutout.top - context)
     window = np.s_[top : cutout.bottom + context, left : cutout.right + context]
     samples, full = pixels.samples[window], int(np.iinfo(pixels.samples.dtype).max)
@@ -90,7 +102,7 @@ def _hide(pixels: Pixels, cutout: Cutout, style: Style, hidden: Mask) -> None:
         noise=tuple(NOISE if channel in _BRIGHTNESS_CHANNELS else 0.0 for channel in pixels.channels),
         seed=cutout.seed,
     )
-    rendered = style.render(samples, ~hidden[window], scene)
+    rendered = style.render(samples, ~mixed[window], scene)
     part = np.s_[cutout.top - top : cutout.bottom - top, cutout.left - left : cutout.right - left]
     np.copyto(samples[part], rendered[part], where=cutout.mask[..., None])
 

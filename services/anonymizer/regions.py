@@ -6,10 +6,11 @@ import math
 import struct
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from services.chassis.errors import InvalidRequest
@@ -119,6 +120,35 @@ def _part_within(box: Box, *, width_px: int, height_px: int) -> Box | None:
     left, right = max(0.0, box.x_min), min(float(width_px), box.x_max)
     top, bottom = max(0.0, box.y_min), min(float(height_px), box.y_max)
     return Box(x_min=left, y_min=top, x_max=right, y_max=bottom) if left < right and top < bottom else None
+
+
+def grown(cutout: Cutout, by_px: int, *, width_px: int, height_px: int) -> Cutout:
+    """The cutout with all pixels of that picture that lie at most so far from one of its own, across and down."""
+    left, right = max(0, cutout.left - by_px), min(width_px, cutout.right + by_px)
+    top, bottom = max(0, cutout.top - by_px), min(height_px, cutout.bottom + by_px)
+    empty = cutout.first >= cutout.end
+    first, end = cutout.left + cutout.first, cutout.left + cutout.end
+    beyond, before = right + by_px, left - by_px
+    first[empty], end[empty] = beyond, before
+    rows = slice(top - cutout.top + by_px, bottom - cutout.top + by_px)
+    first, end = _reduced(np.minimum, first, by_px, beyond)[rows], _reduced(np.maximum, end, by_px, before)[rows]
+    return replace(
+        cutout,
+        left=left,
+        top=top,
+        right=right,
+        bottom=bottom,
+        first=np.maximum(first - by_px, left) - left,
+        end=np.minimum(end + by_px, right) - left,
+    )
+
+
+def _reduced(extreme: np.ufunc, columns: Columns, by_px: int, beyond: int) -> Columns:
+    """The extreme of each row's neighbours, so many up and down, from so many rows above to so many below."""
+    around = np.full(2 * by_px, beyond, np.int32)
+    padded = np.concatenate([around, columns, around])
+    reduced: Columns = extreme.reduce(sliding_window_view(padded, 2 * by_px + 1), axis=1)
+    return reduced
 
 
 def _chords(

@@ -93,6 +93,7 @@ def detect(content: bytes, config: DetectionConfig, *, models: DetectorModels, l
         if config.recall is not Recall.FAST and not any(face.confidence >= SURE for face in found):
             lying = faces_lying_down(search, looks[0], min_confidence=lowest)
             found = sorted(both(found, lying), key=lambda face: -face.confidence)
+        found = _within(found, picture)
         faces = [face for face in found if config.wants(face)][: config.max_faces or None]
         asked_for = {id(face) for face in faces}
         left_out = [face for face in found if id(face) not in asked_for]
@@ -106,6 +107,12 @@ def detect(content: bytes, config: DetectionConfig, *, models: DetectorModels, l
         model_id=search.model_id(config.recall),
         notice=search.notice,
     )
+
+
+def _within(faces: Sequence[Face], picture: Picture) -> list[Face]:
+    """What of them lies in the picture."""
+    cut = (face.within(width_px=picture.width_px, height_px=picture.height_px) for face in faces)
+    return [face for face in cut if face is not None]
 
 
 def align_faces(content: bytes, faces: Sequence[Face], *, limits: PictureLimits) -> list[AlignedFace | None]:

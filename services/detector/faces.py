@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from services.chassis.geometry import Box, LandmarkType, Point, RgbImage
@@ -31,6 +32,28 @@ class Face:
             confidence=self.confidence,
             landmarks={kind: Point(*move(point.x, point.y)) for kind, point in self.landmarks.items()},
         )
+
+    def within(self, *, width_px: int, height_px: int) -> Face | None:
+        """The face as far as it lies in a picture of that size; None where it lies beside it.
+
+        Landmarks stay where they are, as faces are turned upright by them; without numbers they are left out.
+
+        Raises:
+            ValueError: The box or the confidence is no number.
+        """
+        box = self.box
+        if not all(map(math.isfinite, (box.x_min, box.y_min, box.x_max, box.y_max, self.confidence))):
+            raise ValueError("a detector answered a face that is nowhere")
+        cut = Box(
+            x_min=min(max(box.x_min, 0.0), width_px),
+            y_min=min(max(box.y_min, 0.0), height_px),
+            x_max=min(max(box.x_max, 0.0), width_px),
+            y_max=min(max(box.y_max, 0.0), height_px),
+        )
+        if cut.width <= 0 or cut.height <= 0:
+            return None
+        landmarks = {kind: p for kind, p in self.landmarks.items() if math.isfinite(p.x) and math.isfinite(p.y)}
+        return replace(self, box=cut, landmarks=landmarks)
 
 
 class FaceDetector(Protocol):

@@ -15,6 +15,7 @@ from services.chassis.models.store import ModelStore, sha256_of
 from services.detector.blazeface import BlazeFace
 from services.detector.blazeface_search import BlazeFaceSearch
 from services.detector.faces import FaceDetector
+from services.detector.precision import Precision
 from services.detector.search import FaceSearch
 
 TIER = "detector"
@@ -36,6 +37,8 @@ class DetectorOptions:
     """A RetinaFace checkpoint of the owner's, under its file's name; the default then, unless another is named."""
     max_search_pixels: int = 80_000_000
     """Pixels given to RetinaFace for one picture, all passes together."""
+    precision: Precision = Precision.AUTO
+    """What RetinaFace computes in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,7 +184,7 @@ class DetectorModels:
         from services.detector.retinaface.search import RetinaFaceSearch  # noqa: PLC0415
 
         companion = self._named(COMPANION)
-        model = RetinaFace(known.name, known.model_id, known.require())
+        model = RetinaFace(known.name, known.model_id, known.require(), self._options.precision)
         self._loaded[known.name] = model
         return RetinaFaceSearch(
             model,

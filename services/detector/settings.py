@@ -9,6 +9,7 @@ from pydantic_settings import SettingsConfigDict
 
 from services.chassis.settings import ModelSettings, TierSettings
 from services.detector.models import DetectorOptions
+from services.detector.precision import Precision
 
 
 class DetectorSettings(TierSettings):
@@ -24,9 +25,16 @@ class DetectorSettings(TierSettings):
     """A RetinaFace checkpoint of the owner's; it is the default model then, unless `model` names another."""
     max_search_pixels: PositiveInt = 80_000_000
     """Pixels given to RetinaFace for one picture, all passes together: bounds time, and how small a face is found."""
+    precision: Precision = Precision.AUTO
+    """What RetinaFace computes in: `auto` is bf16 where the processor has instructions for it and answers rightly."""
     models: ModelSettings = Field(default_factory=ModelSettings)
 
     @property
     def options(self) -> DetectorOptions:
         """Which models answer, and how much they may search."""
-        return DetectorOptions(default=self.model, weights=self.weights, max_search_pixels=self.max_search_pixels)
+        return DetectorOptions(
+            default=self.model,
+            weights=self.weights,
+            max_search_pixels=self.max_search_pixels,
+            precision=self.precision,
+        )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,18 +49,30 @@ class Coverage:
             size: Its width and height.
             unit_px: Width and height of what holds whole blocks of each component.
         """
-        (self._width, self._height), (across, down) = size, unit_px
+        (self._width, self._height), self._unit_px = size, unit_px
         self._placed = placed
-        self._pixels = np.zeros((_multiple(self._height, down), _multiple(self._width, across)), np.bool_)
-        for cutout in placed:
+        self._blocks: dict[Sampling, tuple[Grid, Grid]] = {}
+
+    @cached_property
+    def _pixels(self) -> Mask:
+        """Drawn when samples are first asked for: blocks need none of it."""
+        across, down = self._unit_px
+        pixels = np.zeros((_multiple(self._height, down), _multiple(self._width, across)), np.bool_)
+        for cutout in self._placed:
             runs = zip(cutout.first.tolist(), cutout.end.tolist(), strict=True)
             for row, (first, end) in enumerate(runs, cutout.box.top):
-                self._pixels[row, first:end] = True
-        self._pixels[self._height :] = self._pixels[self._height - 1]
-        self._pixels[:, self._width :] = self._pixels[:, self._width - 1 : self._width]
+                pixels[row, first:end] = True
+        pixels[self._height :] = pixels[self._height - 1]
+        pixels[:, self._width :] = pixels[:, self._width - 1 : self._width]
+        return pixels
 
     def blocks(self, sampling: Sampling) -> tuple[Grid, Grid]:
-        """Which blocks of a component are covered at all, and which are by one cutout as a whole."""
+        """Which blocks of a component are covered at all, and which are by one cutout as a whole; not to be changed."""
+        if sampling not in self._blocks:
+            self._blocks[sampling] = self._covered(sampling)
+        return self._blocks[sampling]
+
+    def _covered(self, sampling: Sampling) -> tuple[Grid, Grid]:
         touched = np.zeros((sampling.rows, sampling.columns), np.bool_)
         whole = touched.copy()
         columns = np.arange(sampling.columns)
@@ -81,11 +94,6 @@ class Coverage:
         """Which samples of some blocks cover a covered pixel, N x 8 x 8."""
         rows, columns = at
         return np.asarray(self._by_block(sampling)[rows, :, :, columns].any(axis=(2, 4)))
-
-    def part(self, sampling: Sampling, part: Rectangle) -> Mask:
-        """Which samples of a rectangle of blocks cover a covered pixel."""
-        samples = self._by_block(sampling)[part.rows, :, :, part.columns].any(axis=(2, 5))
-        return np.asarray(samples.reshape((part.bottom - part.top) * BLOCK_PX, (part.right - part.left) * BLOCK_PX))
 
     def _by_block(self, sampling: Sampling) -> NDArray[np.bool_]:
         height, width = self._pixels.shape

@@ -18,7 +18,8 @@ from services.anonymizer.jpeg.placement import PlacedCutout, Rectangle, place
 from services.anonymizer.jpeg.turbojpeg import BLOCK_PX, ColourSpace, RowOfBlocks, TurboJpeg, UnsupportedJpegError
 from services.anonymizer.metadata import kept_exif
 from services.anonymizer.redaction import NOISE, Redaction, outline_width_px
-from services.anonymizer.regions import Cutout, Mask
+from services.anonymizer.regions import Cutout, Mask, grown
+from services.anonymizer.spread import BEFORE_BLOCKS_PX
 from services.anonymizer.styles import Scene, Style
 from services.chassis.picture import Picture
 
@@ -61,7 +62,9 @@ def redact_jpeg(
 ) -> bytes:
     """Hides what the cutouts cover; of the metadata only colours, density and the orientation stay.
 
-    A sample is hidden where any pixel that it covers is, so that subsampled chroma tells nothing either.
+    A sample is hidden where any pixel that it covers is, so that subsampled chroma tells nothing either. What is drawn
+    comes from blocks that hold no hidden sample, nor one beside it: in all others the encoder has mixed what is hidden
+    into what is not.
 
     Raises:
         UnsupportedJpegError: The file is damaged, or cannot be rewritten in its coefficients.
@@ -115,10 +118,13 @@ def _planes(picture: Picture, cutouts: Sequence[Cutout], redaction: Redaction, t
         raise UnsupportedJpegError("a quantisation table is missing or holds a step of 0")
     most_across, most_down = (max(layer[axis] for layer in header.layer) for axis in (1, 2))
     unit_px = (most_across * BLOCK_PX, most_down * BLOCK_PX)
+    upright = {"width_px": picture.width_px, "height_px": picture.height_px}
     placed = [place(cutout, picture) for cutout in cutouts]
+    mixed = [place(grown(cutout, BEFORE_BLOCKS_PX, **upright), picture) for cutout in cutouts]
     scene = _Placed(
         cutouts=placed,
         hidden=Coverage(placed, size=header.size, unit_px=unit_px),
+        mixed=Coverage(mixed, size=header.size, unit_px=unit_px),
         outlines=Coverage(
             _outlines(placed, outline_width_px(*header.size)) if redaction.outline else [],
             size=header.size,
@@ -154,6 +160,8 @@ class _Placed:
 
     cutouts: Sequence[PlacedCutout]
     hidden: Coverage
+    mixed: Coverage
+    """What an encoder may have mixed with what is hidden before it cut the picture into blocks."""
     outlines: Coverage
     style: Style
 
@@ -168,8 +176,9 @@ class _Plane:
         self._colours = colours
         self._sampling = sampling
         self._touched, self._whole = placed.hidden.blocks(sampling)
+        self._mixed, _ = placed.mixed.blocks(sampling)
         self._outlined, _ = placed.outlines.blocks(sampling)
-        self._whole &= ~self._outlined  # frames are drawn over what already stands there
+        self._whole = self._whole & ~self._outlined  # frames are drawn over what already stands there
         self._needed = (self._touched & ~self._whole) | self._outlined
         seen = self._needed.copy()
         for cutout in placed.cutouts:
@@ -184,6 +193,8 @@ class _Plane:
         """Hides what is to be hidden, then draws the frames around it."""
         for cutout in self._placed.cutouts:
             self._hide(cutout)
+        if not self._outlined.any():
+            return
         at = np.nonzero(self._outlined)
         framed = self._placed.outlines.samples(self._sampling, (at[0], at[1]))
         samples = self.component.samples((at[0], at[1]))
@@ -206,15 +217,14 @@ class _Plane:
         self.component.replace(at, np.where(hidden, enlarged, self.component.samples(at)))
 
     def _drawn(self, cutout: PlacedCutout, window: Rectangle, side: int) -> NDArray[np.uint8]:
-        """What the style draws, R x C blocks x side x side. Of blocks that are not touched the average is enough."""
+        """What the style draws, R x C blocks x side x side, from the averages of blocks that hold nothing hidden."""
         averages = self.component.averages(window.rows, window.columns)
         blocks = averages[..., None, None].repeat(side, axis=2).repeat(side, axis=3)
-        if side < BLOCK_PX:
-            visible = ~self._touched[window.rows, window.columns].repeat(side, axis=0).repeat(side, axis=1)
-            return self._rendered(blocks, visible, cutout)
-        decoded = self._needed[window.rows, window.columns]
-        blocks[decoded] = self.component.samples(_positions(decoded, window))
-        return self._rendered(blocks, ~self._placed.hidden.part(self._sampling, window), cutout)
+        if self._placed.style.weak and side == BLOCK_PX:  # it averages what is hidden
+            decoded = self._needed[window.rows, window.columns]
+            blocks[decoded] = self.component.samples(_positions(decoded, window))
+        visible = ~self._mixed[window.rows, window.columns].repeat(side, axis=0).repeat(side, axis=1)
+        return self._rendered(blocks, visible, cutout)
 
     def _rendered(self, blocks: NDArray[np.uint8], visible: Mask, cutout: PlacedCutout) -> NDArray[np.uint8]:
         rows, columns, side, _ = blocks.shape
@@ -230,12 +240,14 @@ class _Plane:
         return np.asarray(rendered.reshape(rows, side, columns, side).swapaxes(1, 2), np.uint8)
 
     def _window(self, cutout: PlacedCutout) -> Rectangle:
-        """The blocks of the cutout's box and its context."""
-        context, box = self._placed.style.context_px(cutout.face_px), cutout.box
-        return self._sampling.blocks(
-            Rectangle(
-                left=box.left - context, top=box.top - context, right=box.right + context, bottom=box.bottom + context
-            )
+        """The blocks of the cutout's box and its context, with at least one around those that hold something hidden."""
+        style, sampling, box = self._placed.style, self._sampling, cutout.box
+        across = down = style.context_px(cutout.face_px)
+        if not style.weak:
+            across = max(across, BEFORE_BLOCKS_PX + BLOCK_PX * sampling.across_px)
+            down = max(down, BEFORE_BLOCKS_PX + BLOCK_PX * sampling.down_px)
+        return sampling.blocks(
+            Rectangle(left=box.left - across, top=box.top - down, right=box.right + across, bottom=box.bottom + down)
         )
 
     def _values_a_side(self, cutout: PlacedCutout) -> int:

@@ -17,6 +17,7 @@ CACHED_OPERATIONS = 5000  # OpenVINO's own default
 
 Model = Any  # openvino.Model: the package is imported late, and carries no types
 CompiledModel = Any  # openvino.CompiledModel
+InferRequest = Any  # openvino.InferRequest
 
 _importing = threading.Lock()
 

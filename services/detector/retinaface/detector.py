@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+import threading
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from services.chassis.geometry import Box, LandmarkType, Point, RgbImage
 from services.chassis.processors import available_processors
 from services.detector.faces import Face
+from services.detector.precision import Precision
 from services.detector.retinaface.checkpoint import load_network
 from services.detector.retinaface.decoding import Findings, decode, without_overlapping
-from services.detector.retinaface.engine import Engine, Precision, native_precision
+from services.detector.retinaface.engine import Answers, Engine, Run, resolved
+from services.detector.retinaface.network import RetinaFace as Network
+from services.detector.retinaface.padding import inside, padded
+from services.detector.retinaface.trial import objection, sound
+
+_log = logging.getLogger("facet.detector")
+_NO_NUMBERS = "an answer held values that are no numbers, or absurdly large"
 
 _LANDMARK_TYPES = (
     LandmarkType.LEFT_EYE,
@@ -30,28 +39,72 @@ class RetinaFace:
     holds one processor for a moment, each wait costs milliseconds.
     """
 
-    def __init__(self, name: str, model_id: str, weights: Path, precision: Precision | None = None) -> None:
-        """Reads and prepares the weights.
+    def __init__(
+        self,
+        name: str,
+        model_id: str,
+        weights: Path,
+        precision: Precision = Precision.AUTO,
+        *,
+        compiled: Callable[[Network, Precision], Run] = Engine,
+    ) -> None:
+        """Reads and prepares the weights. bfloat16 is tried out, and given up for float32 where it computes wrongly.
 
         Args:
             name: The model's name.
             model_id: name@first 12 hex digits of the weights' sha256.
             weights: A published checkpoint.
-            precision: What to compute in; None = what this processor is faster in.
+            precision: What to compute in.
+            compiled: Makes a network ready to run in a precision, which is never AUTO.
 
         Raises:
-            NotReady: The file is absent or not a RetinaFace checkpoint, or OpenVINO is not installed.
+            NotReady: The file is absent or not a RetinaFace checkpoint, OpenVINO is not installed, or the processor
+                does not compute in the precision.
         """
         self.name = name
         self.model_id = model_id
-        self._engine = Engine(load_network(weights), precision or native_precision())
+        self.precision = resolved(precision)
+        """What it computes in, never AUTO. It turns from bfloat16 to float32 where an answer cannot be."""
+        self._compiled = compiled
+        self._weights = weights
+        self._falling_back = threading.Lock()
+        network = load_network(weights)
+        self._run = compiled(network, self.precision)
+        if self.precision is Precision.BFLOAT16 and (reason := objection(self._run, network)):
+            self._fall_back(reason)
         self.threads = ThreadPoolExecutor(available_processors(), "retinaface")
 
     def find(self, picture: RgbImage, *, min_score: float) -> Findings:
-        """The findings in one picture, without overlapping ones, on the calling thread."""
+        """The findings in one picture, without overlapping ones, on the calling thread.
+
+        Raises:
+            RuntimeError: The network answered what cannot be, in float32 as well.
+        """
         height, width = picture.shape[:2]
-        found = decode(*self._engine(picture), height=height, width=width, min_score=min_score)
-        return without_overlapping(found)
+        canvas = padded(picture)
+        answers = self._answers(canvas)
+        found = decode(*answers, height=canvas.shape[0], width=canvas.shape[1], min_score=min_score)
+        found = without_overlapping(found)
+        return found if canvas is picture else inside(found, height=height, width=width)
+
+    def _answers(self, picture: RgbImage) -> Answers:
+        precision, answers = self.precision, self._run(picture)
+        if not sound(answers) and precision is Precision.BFLOAT16:
+            self._fall_back(_NO_NUMBERS)
+            answers = self._run(picture)
+        if not sound(answers):  # a face that is missed in silence would stay visible
+            raise RuntimeError(f"{self.model_id}: {_NO_NUMBERS}")
+        return answers
+
+    def _fall_back(self, reason: str) -> None:
+        """Computes in float32 from now on."""
+        with self._falling_back:
+            if self.precision is Precision.FLOAT32:
+                return
+            self._run = self._compiled(load_network(self._weights), Precision.FLOAT32)
+            self.precision = Precision.FLOAT32
+        fields = {"model": self.model_id, "reason": reason, "precision": self.precision}
+        _log.warning("bf16 computes wrongly on this processor: fp32 is used", extra={"fields": fields})
 
     def detect(self, pictures: Sequence[RgbImage], *, min_confidence: float) -> list[list[Face]]:
         """The faces of each picture in one pass at its own size, as the reference implementation finds them."""

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import threading
-from enum import Enum, auto
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from services.chassis.errors import NotReady
 from services.chassis.geometry import RgbImage
 from services.chassis.inference.folding import fold
 from services.chassis.inference.openvino import Processors
 from services.chassis.inference.translation import ANY, translated
 from services.chassis.processors import available_processors
+from services.detector.precision import Precision
 from services.detector.retinaface.network import RetinaFace
 
 _TRAINING_MEAN_RGB = (123.0, 117.0, 104.0)
@@ -22,11 +25,10 @@ _CACHED_OPERATIONS = 1000
 """For the last ten picture sizes or so. What a size needs is prepared in 10 ms of a processor, and takes some 4 MiB."""
 
 
-class Precision(Enum):
-    """What the network computes in."""
-
-    FLOAT32 = auto()
-    BFLOAT16 = auto()
+Answers = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
+"""The outputs of `RetinaFace.forward` without the batch axis: A x 4, A x 2 and A x 10."""
+Run = Callable[[RgbImage], Answers]
+"""Runs a network on one picture, H x W x 3."""
 
 
 def native_precision() -> Precision:
@@ -36,6 +38,32 @@ def native_precision() -> Precision:
         NotReady: OpenVINO is not installed.
     """
     return Precision.BFLOAT16 if Processors().have_bf16 else Precision.FLOAT32
+
+
+def resolved(asked: Precision) -> Precision:
+    """What is computed in where that is asked for, never AUTO.
+
+    Raises:
+        NotReady: OpenVINO is not installed, or the processor does not compute in the precision.
+    """
+    if asked is Precision.FLOAT32:
+        return asked
+    native = native_precision()
+    if asked is Precision.BFLOAT16 and native is not asked:
+        raise NotReady("this processor does not compute in bf16 (neither avx512_bf16 nor amx_bf16): use auto or fp32")
+    return native
+
+
+def reference(network: RetinaFace) -> Run:
+    """The network itself, in float32 by torch: slow, and right on every processor."""
+
+    def run(picture: RgbImage) -> Answers:
+        planes = torch.from_numpy(picture[..., ::-1] - np.array(_TRAINING_MEAN_RGB[::-1], np.float32)).permute(2, 0, 1)
+        with torch.inference_mode():
+            boxes, logits, landmarks = (output[0].numpy() for output in network(planes[None]))
+        return boxes, logits, landmarks
+
+    return run
 
 
 class Engine:
@@ -60,13 +88,10 @@ class Engine:
         )
         self._of_thread = threading.local()
 
-    def __call__(self, picture: RgbImage) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    def __call__(self, picture: RgbImage) -> Answers:
         """Runs the network on one picture.
 
         One at a time: on a CPU a batch gains nothing, its larger maps only fall out of the caches.
-
-        Returns:
-            The outputs of `RetinaFace.forward` without the batch axis: A x 4, A x 2 and A x 10.
         """
         answers = self._request().infer({0: picture[None]})
         boxes, logits, landmarks = (answers[output][0] for output in range(3))

@@ -72,11 +72,19 @@ class RetinaFaceSearch:
     def search(self, picture: Look, *, recall: Recall, min_confidence: float | None) -> list[Face]:
         """The faces in pixels of the upright picture, in descending confidence."""
         threshold = MIN_CONFIDENCE[recall] if min_confidence is None else min_confidence
-        faces = search_pixels(self._model, picture.rgb(), self._efforts[recall], min_confidence=threshold)
+        faces = self._faces(picture.rgb(), self._efforts[recall], min_confidence=threshold)
         if recall is Recall.MAX and self._companion is not None:
             sure = max(threshold, COMPANION_MIN_CONFIDENCE)
             faces += _unknown(self._companion.search(picture, recall=recall, min_confidence=sure), faces)
             faces.sort(key=lambda face: -face.confidence)
+        return faces
+
+    def _faces(self, pixels: RgbImage, effort: Effort, *, min_confidence: float) -> list[Face]:
+        """Searched anew where the model gave up its precision in between: what it found until then is in doubt."""
+        precision = self._model.precision
+        faces = search_pixels(self._model, pixels, effort, min_confidence=min_confidence)
+        if self._model.precision is not precision:
+            faces = search_pixels(self._model, pixels, effort, min_confidence=min_confidence)
         return faces
 
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from services.anonymizer.regions import Cutout, Region, Shape, cut_out
+from services.anonymizer.regions import Cutout, Region, Shape, cut_out, grown
 from services.chassis.errors import InvalidRequest
 from services.chassis.geometry import Box, LandmarkType, Point
 
@@ -162,3 +163,19 @@ def test_cutout_of_a_large_picture_takes_little_memory() -> None:
 
 def test_face_size_is_that_of_the_box_and_not_of_the_margin() -> None:
     assert cut(region(100, 100, 30, 50), margin=2, size=(200, 200)).face_px == 50
+
+
+@pytest.mark.parametrize("by_px", [1, 4, 17])
+@pytest.mark.parametrize(("x", "y"), [(30, 25), (-8, -4), (55, 60)])
+def test_grown_cutout_has_every_pixel_near_one_of_its_own(x: float, y: float, by_px: int) -> None:
+    cutout = cut_out(region(x, y, 20, 26), shape=Shape.ELLIPSE, margin=0.3, width_px=64, height_px=70)
+    assert cutout is not None
+    near = sliding_window_view(np.pad(whole_mask(cutout), by_px), (2 * by_px + 1, 2 * by_px + 1))
+    expected = near.any(axis=(2, 3))
+    assert np.array_equal(whole_mask(grown(cutout, by_px, width_px=64, height_px=70)), expected)
+
+
+def whole_mask(cutout: Cutout) -> NDArray[np.bool_]:
+    hidden = np.zeros((70, 64), np.bool_)
+    hidden[cutout.top : cutout.bottom, cutout.left : cutout.right] = cutout.mask
+    return hidden

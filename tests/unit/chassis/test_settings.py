@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,15 @@ def test_setting_of_one_tier_leaves_the_others_alone(monkeypatch: pytest.MonkeyP
     assert AnonymizerSettings().queue_size == 64
 
 
+@pytest.mark.parametrize("precision", ["auto", "fp32", "bf16"])
+def test_detector_computes_in_the_precision_that_the_environment_names(
+    monkeypatch: pytest.MonkeyPatch, precision: str
+) -> None:
+    assert DetectorSettings().options.precision == "auto" or "FACET_DETECTOR_PRECISION" in os.environ
+    monkeypatch.setenv("FACET_DETECTOR_PRECISION", precision)
+    assert DetectorSettings().options.precision == precision
+
+
 def test_models_are_kept_where_the_environment_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("FACET_MODELS_DIR", str(tmp_path))
     assert DetectorSettings().models.dir == tmp_path
@@ -58,6 +68,7 @@ def test_answer_twice_the_size_of_the_largest_picture_fits_a_message(monkeypatch
         ("FACET_DETECTOR_PORT", "-1"),
         ("FACET_DETECTOR_PORT", "http"),
         ("FACET_DETECTOR_WORKERS", "0"),
+        ("FACET_DETECTOR_PRECISION", "fp16"),
         ("FACET_DETECTOR_QUEUE_SIZE", "0"),
         ("FACET_LOG_LEVEL", "LOUD"),
         ("FACET_MAX_IMAGE_BYTES", "0"),

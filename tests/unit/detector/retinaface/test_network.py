@@ -11,8 +11,9 @@ import pytest
 import torch
 
 from services.chassis.errors import NotReady
+from services.detector.precision import Precision
 from services.detector.retinaface.checkpoint import load_network
-from services.detector.retinaface.engine import Engine, Precision, native_precision
+from services.detector.retinaface.engine import Engine, native_precision
 from services.detector.retinaface.network import retinaface_mobilenet025, retinaface_resnet50
 
 TOLERANCE = 5e-4

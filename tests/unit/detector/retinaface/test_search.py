@@ -17,9 +17,10 @@ from services.chassis.geometry import LandmarkType, RgbImage
 from services.chassis.picture import open_picture
 from services.chassis.settings import MIB, PictureLimits
 from services.detector.faces import Face
+from services.detector.precision import Precision
 from services.detector.retinaface.decoding import overlap
 from services.detector.retinaface.detector import RetinaFace
-from services.detector.retinaface.engine import Precision, native_precision
+from services.detector.retinaface.engine import native_precision
 from services.detector.retinaface.plan import LARGE_MAX_SCALE, Effort
 from services.detector.retinaface.search import MIN_CONFIDENCE, RetinaFaceSearch, search_pixels
 from services.detector.search import Recall
