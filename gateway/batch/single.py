@@ -14,6 +14,7 @@ from gateway.batch.outcomes import NameTaken
 from gateway.batch.sources import find
 from gateway.client import Anonymized
 from services.chassis.errors import InvalidRequest, TooLarge
+from services.chassis.sizes import limit_text
 
 STANDARD = "-"
 """Standard input as a source, standard output as a destination."""
@@ -40,7 +41,7 @@ def read_single(paths: list[str], max_bytes: int) -> bytes:
     if paths == [STANDARD]:
         content = sys.stdin.buffer.read(max_bytes + 1)
         if len(content) > max_bytes:
-            raise TooLarge(f"at most {max_bytes} bytes are accepted")
+            raise TooLarge(f"at most {limit_text(max_bytes)} are accepted")
         return content
     sources = find(paths, Rules(hidden=True)).sources
     if len(sources) != 1:

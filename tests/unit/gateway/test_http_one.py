@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 from gateway.connections import MAX_HEADER_BYTES
 from tests.support.raw_http import RawClient, Served
 
-JAVA = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAAAAAMAAAAAAAQBAAAAAAUAAEAA\r\n"
+JAVA = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAAAAAMAAAAAAAQBAAAA\r\n"
 WEBSOCKET = b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
 KEPT = b"Connection: keep-alive, Upgrade\r\nUpgrade: h2c, websocket\r\n"
 OFFERS = (JAVA, WEBSOCKET, KEPT)
