@@ -6,9 +6,10 @@ import re
 from base64 import b64decode
 
 from services.chassis.errors import UnsupportedFormat
+from services.chassis.picture_format import PictureFormat
 
 _LOOKED_AT = 512
-_SEND = "send the picture's bytes: `curl --data-binary @photo.jpg …`, or multipart with `-F image=@photo.jpg`"
+_SEND = "send the picture's bytes (`curl --data-binary @photo.jpg …` or `curl -F image=@photo.jpg …`)"
 _TEXT = re.compile(rb"[\t\n\f\r\x20-\x7e\x80-\xff]+")
 _BINARY = re.compile(rb"[\x80-\xff]")
 _BASE64 = re.compile(rb"[A-Za-z0-9+/_\-\s]{16,}=*\s*")
@@ -18,15 +19,17 @@ _BOX = slice(4, 8)
 _BRAND = slice(8, 12)
 _MOVIES = (b"isom", b"iso2", b"iso4", b"iso5", b"iso6", b"mp41", b"mp42", b"avc1", b"qt  ", b"M4V ", b"3gp4", b"3gp5")
 
-_VIDEO = "the body is a video; send its pictures one by one (`ffmpeg -i video.mp4 %05d.png`)"
+_SURELY_WITH_LENGTHS = 32
+
+_VIDEO = "the body is a video; save the frames you need as pictures"
 _BY_BEGINNING = {
-    b"%PDF-": "the body is a PDF; save its pages as PNG or JPEG and send each",
+    b"%PDF-": "the body is a PDF; save its pages as pictures",
     b"\x1a\x45\xdf\xa3": _VIDEO,
     b"FLV": _VIDEO,
     b"\0\0\1\xba": _VIDEO,
     b"\x1f\x8b": f"the body is compressed with gzip; {_SEND}",
     b"\x28\xb5\x2f\xfd": f"the body is compressed with zstd; {_SEND}",
-    b"PK\3\4": "the body is a ZIP archive; send its pictures one by one",
+    b"PK\3\4": "the body is a ZIP archive; unpack it and send its pictures one by one",
 }
 _BY_WORD = {
     b"data:": f"the body is a data: URL; decode what follows the comma, and {_SEND}",
@@ -51,7 +54,7 @@ def check_is_no_mistake(content: bytes) -> None:
     """
     said = _mistake(content)
     if said is not None:
-        raise UnsupportedFormat(said)
+        raise UnsupportedFormat(f"{said}; send one of {', '.join(each.value for each in PictureFormat)}")
 
 
 def _mistake(content: bytes) -> str | None:
@@ -64,7 +67,7 @@ def _mistake(content: bytes) -> str | None:
     if beginning.startswith(b"RIFF") and beginning[_BRAND] == b"AVI ":
         return _VIDEO
     if _has_lost_its_line_breaks(content):
-        return "the picture has lost its line breaks and NULs, as `curl -d` removes them; send it with --data-binary"
+        return "the picture has lost its line breaks and NULs, as `curl -d` removes them; use --data-binary"
     return _text_mistake(beginning)
 
 
@@ -72,7 +75,9 @@ def _has_lost_its_line_breaks(content: bytes) -> bool:
     """Whether bytes are missing that a PNG begins with, or that the lengths in a JPEG are made of."""
     if content.startswith(b"\x89PNG") and not content.startswith(b"\x89PNG\r\n"):
         return content.startswith(b"\x89PNG\x1a")
-    return content.startswith(b"\xff\xd8\xff") and not any(byte in content for byte in (b"\0", b"\n", b"\r"))
+    if not content.startswith(b"\xff\xd8\xff") or len(content) < _SURELY_WITH_LENGTHS:
+        return False
+    return not any(byte in content for byte in (b"\0", b"\n", b"\r"))
 
 
 def _text_mistake(beginning: bytes) -> str | None:

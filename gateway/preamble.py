@@ -6,12 +6,17 @@ import re
 from collections.abc import AsyncGenerator, AsyncIterator
 
 from python_multipart.multipart import parse_options_header
+from starlette.formparsers import MultiPartException
 
 _LINE_BREAK = b"\r\n"
 
 
 async def from_first_boundary(stream: AsyncIterator[bytes], content_type: str) -> AsyncGenerator[bytes, None]:
-    """The body without its preamble; nothing where its boundary never comes."""
+    """The body without its preamble.
+
+    Raises:
+        MultiPartException: Its boundary never comes.
+    """
     boundary = parse_options_header(content_type)[1].get(b"boundary", b"")
     delimiter = re.compile(rb"\n--%b(?=\r\n|--)" % re.escape(boundary))
     longest = len(boundary) + len(b"\n----")
@@ -27,3 +32,5 @@ async def from_first_boundary(stream: AsyncIterator[bytes], content_type: str) -
             yield held[found.start() + 1 :]
         else:
             held = held[-longest:]
+    if not begun and held != _LINE_BREAK:
+        raise MultiPartException("the boundary that its Content-Type names never comes.")

@@ -129,7 +129,7 @@ async def _form(request: Request, *, max_bytes: int, max_parts: int) -> AsyncIte
 async def _picture(form: FormData, field: str, fields: tuple[str, ...], max_bytes: int) -> bytes:
     uploads = form.getlist(field)
     if len(uploads) > 1:
-        raise InvalidRequest(f"{field!r} came {len(uploads)} times; send one picture a request")
+        raise InvalidRequest(f"Too many files named {field!r}: {len(uploads)}; send one picture a request")
     if not uploads or not isinstance(uploads[0], UploadFile):
         raise InvalidRequest(f"the multipart body needs {_files(fields)}; {field!r} is missing")
     content = await uploads[0].read()
