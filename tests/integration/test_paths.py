@@ -12,9 +12,11 @@ from typing import Any
 import httpx
 import pytest
 
+from gateway.audit.verification import verify
 from gateway.identity.caller import Scope
 from gateway.identity.keys import KeyEntry, NewKey, digest_of, make_key
 from tests.support.processes import RunningTier, start
+from tests.support.waiting import eventually
 
 ANONYMIZE = "/v1/anonymize"
 SPELLINGS = (
@@ -187,6 +189,27 @@ def test_head_of_a_picture_call_names_its_method(gateway: RunningTier) -> None:
     refused = httpx.head(f"{gateway.url}/v1/detect")
     assert (refused.status_code, refused.headers["allow"]) == (405, "POST")
     assert httpx.post(f"{gateway.url}/healthz").headers["allow"] == "GET, HEAD"
+
+
+def test_unknown_callers_do_not_fill_the_audit_log(gateway: RunningTier, key: NewKey, path: Path) -> None:
+    earlier = len(lines_of(path))
+    count = 400
+    with httpx.Client(base_url=gateway.url) as client:
+        for number in range(count):
+            assert client.post("/v1/detect", content=b"x").status_code == 401
+            if number % 40 == 0:
+                headers = {"Authorization": f"Bearer {key.text}"}
+                client.post("/v1/embed", content=b"x", headers=headers)
+    eventually(lambda: sum(line.get("count", 1) for line in lines_of(path)[earlier:]) == count + 10)
+    lines = lines_of(path)[earlier:]
+    of_somebody = [line for line in lines if line["caller"] is not None]
+    assert [line["operation"] for line in of_somebody] == ["embed"] * 10
+    assert len(lines) - len(of_somebody) < 40
+    counted = [line for line in lines if line["event"] == "refused"]
+    assert counted
+    assert counted[0]["outcomes"].keys() == {"UNAUTHENTICATED"}
+    assert counted[0]["addresses"] == ["127.0.0.1"]
+    assert verify([path]).notices == []
 
 
 def test_metrics_answer_head(gateway: RunningTier) -> None:
