@@ -16,6 +16,7 @@ from gateway.audit.log import AuditLog
 from gateway.deed import deed_of
 from gateway.identity import caller
 from gateway.middleware import CLIENT_LEFT
+from gateway.proxies import address_of
 from services.chassis.errors import NotReady
 from services.chassis.request_id import current_request_id
 
@@ -88,12 +89,11 @@ class _Call:
         known = self._scope["state"].get("caller")
         by_somebody = isinstance(known, caller.Caller) and known.kind is not caller.CallerKind.ANONYMOUS
         deed = deed_of(self._scope)
-        client = self._scope.get("client")
         fields: Mapping[str, Value] = {
             "event": "call",
             "request_id": current_request_id.get(),
             "caller": known.label if isinstance(known, caller.Caller) else None,
-            "address": client[0] if client else None,
+            "address": address_of(self._scope),
             "operation": operation,
             "status": CLIENT_LEFT if self.abandoned else int(status),
             "outcome": "CLIENT_LEFT" if self.abandoned else outcome,

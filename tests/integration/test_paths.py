@@ -223,5 +223,13 @@ def test_metrics_name_the_route_and_no_path_of_a_caller(gateway: RunningTier, ke
     answer_to(gateway, key, "POST", "/v1/anonymize%0A")
     text = httpx.get(f"http://{gateway.host}:{gateway.metrics_port}/metrics").text
     methods = set(re.findall(r'facet_gateway_calls_total\{code="\d+",method="([^"]*)"', text))
-    known = {*(f"/v1/{each}" for each in OPERATIONS), "/v1/models", "/", "/docs", "/openapi.json", "/static", "unmatched"}
+    known = {
+        *(f"/v1/{each}" for each in OPERATIONS),
+        "/v1/models",
+        "/",
+        "/docs",
+        "/openapi.json",
+        "/static",
+        "unmatched",
+    }
     assert methods <= known
