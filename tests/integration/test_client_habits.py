@@ -159,7 +159,7 @@ def test_picture_in_chunks_is_taken(client: httpx.Client, astronaut_jpeg: bytes)
     assert client.post("/v1/detect", content=pieces).status_code == 200
 
 
-def test_limit_is_told_in_mib(client: httpx.Client, stack: Stack) -> None:
+def test_limit_is_told_in_mib(stack: Stack) -> None:
     head = b"POST /v1/detect HTTP/1.1\r\nHost: x\r\nContent-Length: 67108865\r\n\r\n"
     with socket.create_connection((stack.gateway.host, stack.gateway.port), timeout=30) as connection:
         connection.sendall(head)

@@ -64,7 +64,7 @@ def test_named_proxy_is_believed(started: Starter, path: Path, trusted: str) -> 
 @pytest.mark.parametrize("wrong", ["*", "proxy.example", "10.0.0.1/8", "127.0.0.1;10.0.0.1", "300.1.1.1"])
 def test_setting_that_names_no_address_is_refused(wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FACET_GATEWAY_TRUSTED_PROXIES", wrong)
-    with pytest.raises(SystemExit, match="FACET_GATEWAY_TRUSTED_PROXIES: .*neither an address nor a network"):
+    with pytest.raises(SystemExit, match=r"FACET_GATEWAY_TRUSTED_PROXIES: .*neither an address nor a network"):
         load_settings(GatewaySettings)
 
 

@@ -20,5 +20,5 @@ def eventually(condition: Callable[[], object], *, timeout_s: float = 20.0) -> N
 async def eventually_async(condition: Callable[[], object], *, timeout_s: float = 20.0) -> None:
     """The same on an event loop, whose own work changes it."""
     async with asyncio.timeout(timeout_s):
-        while not condition():
+        while not condition():  # noqa: ASYNC110  (no event tells of it)
             await asyncio.sleep(POLL_S)

@@ -86,7 +86,7 @@ async def test_many_are_counted_in_one_line(unknown: UnknownCallers, entered: En
     assert len(line["addresses"]) == unknown.most_addresses
 
 
-async def test_lines_of_their_own_come_back_with_time(unknown: UnknownCallers, entered: Entered, clock: Clock) -> None:
+async def test_lines_of_their_own_come_back_with_time(unknown: UnknownCallers, clock: Clock) -> None:
     for _ in range(unknown.burst):
         await unknown.enter(refused())
     assert await unknown.enter(refused()) is None
