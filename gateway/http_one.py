@@ -6,6 +6,7 @@ Java's HttpClient and `curl --http2` offer HTTP/2 with every request, bodies inc
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -32,7 +33,7 @@ class HttpOneParser(httptools.HttpRequestParser):
         super().__init__(begun)
         self._begun = begun
 
-    def feed_data(self, data: bytes | memoryview) -> None:
+    def feed_data(self, data: bytes | bytearray | memoryview[int] | array[int]) -> None:
         """Parses the next bytes.
 
         Raises:
