@@ -7,7 +7,6 @@ Java's HttpClient and `curl --http2` offer HTTP/2 with every request, bodies inc
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
 from typing import Protocol
 
 import httptools
@@ -20,7 +19,7 @@ class Begun(Protocol):
     """The protocol that is called back; it holds what came of the request in hand."""
 
     url: bytes
-    headers: Sequence[tuple[bytes, bytes]]
+    headers: list[tuple[bytes, bytes]]
 
 
 class HttpOneParser(httptools.HttpRequestParser):

@@ -65,7 +65,8 @@ def _operation(scope: Scope) -> str | None:
     """
     if scope["method"] != "POST":
         return None
-    return AUDITED.get(getattr(scope.get("route"), "path", scope["path"]))
+    path = str(getattr(scope.get("route"), "path", scope["path"]))
+    return AUDITED.get(path)
 
 
 class _Call:

@@ -16,6 +16,7 @@ from prometheus_client import (
     Gauge,
     Histogram,
     Info,
+    make_wsgi_app,
     start_http_server,
 )
 
@@ -101,7 +102,7 @@ class TierMetrics:
                 f"choose another port with FACET_{self._tier.upper()}_METRICS_PORT"
             ) from error
 
-        server.set_app(_answering_head(server.get_app()))
+        server.set_app(_answering_head(make_wsgi_app(self.registry)))
 
         def stop() -> None:
             server.shutdown()
