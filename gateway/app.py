@@ -69,6 +69,7 @@ def create_app(  # noqa: PLR0913  (each is a part of it)
         telemetry=_NO_TELEMETRY,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # a redirect repeats the caller's Host, over http behind a proxy that ends TLS
     )
     app.include_router(picture_routes(pipeline, anonymization, guard, settings))
     app.include_router(receipt_routes(anonymization))

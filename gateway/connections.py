@@ -15,6 +15,7 @@ from uvicorn.server import ServerState
 
 from gateway.acceptor import Acceptor, Places
 from gateway.door import Door
+from gateway.http_one import HttpOneParser
 
 MAX_HEADER_BYTES = 32 * 1024
 UNREAD_BYTES = 320 * 1024
@@ -65,6 +66,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     _awaiting_headers: asyncio.TimerHandle | None = None
     _awaiting_rest: asyncio.TimerHandle | None = None
     _header_bytes = 0
+    _trailer_bytes = 0
+    """What has come of a body, its framing and trailers, since the last byte of its content."""
 
     def __init__(
         self,
@@ -76,6 +79,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         door: Door | None,
     ) -> None:
         super().__init__(config, server_state, app_state)
+        self.parser = HttpOneParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's own
         self._places = places
         self._door = door
 
@@ -99,8 +104,12 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Parses what has come, unless its headers are too large."""
         awaited = self._awaiting_headers
+        self._trailer_bytes += len(data)
         super().data_received(data)
         self._await_next()
+        if self._awaiting_headers is None and self._trailer_bytes > MAX_HEADER_BYTES:
+            self._refuse(b"" if self.cycle is not None and self.cycle.response_started else _TOO_LARGE)
+            return
         if awaited is None or awaited is not self._awaiting_headers:  # part of it ended a body, or all headers came
             return
         self._header_bytes += len(data)
@@ -112,14 +121,29 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self._await_headers()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header; a trailer, which comes after the body, is none and is dropped."""
+        if self._awaiting_headers is not None:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
-        """The headers are there."""
+        """The headers are there, unless the parser is to see them again."""
+        if self.parser.should_upgrade():
+            return
         self._stop_waiting()
+        self._trailer_bytes = 0
         self._places.works(self)
         super().on_headers_complete()
 
+    def on_body(self, body: bytes) -> None:
+        """More of the body's content."""
+        self._trailer_bytes = 0
+        super().on_body(body)
+
     def on_message_complete(self) -> None:
         """The whole request is there."""
+        if self.parser.should_upgrade():
+            return
         self._stop_lingering()
         super().on_message_complete()
 

@@ -8,13 +8,16 @@ from http import HTTPStatus
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
+from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway import security_headers
+from gateway import problems, security_headers
 from gateway.admission import REFUSED
 from gateway.draining import Draining
 from gateway.identity.caller import Caller
+from gateway.paths import has_control_character
 from services.chassis import request_id
+from services.chassis.errors import InvalidRequest
 from services.chassis.metrics import TierMetrics
 
 _log = logging.getLogger("facet.access")
@@ -24,6 +27,11 @@ PROBES = ("/healthz", "/health", "/readyz", "/ready")
 """Asked every few seconds: not counted, and logged at DEBUG alone."""
 UNMATCHED = "unmatched"
 """In place of a route, of a request that reached none."""
+
+
+async def _refuse_path(scope: Scope, receive: Receive, send: Send) -> None:
+    error = InvalidRequest("the path holds a control character, such as a line break (%0A); leave it out")
+    await problems.of_error(error)(scope, receive, send)
 
 
 class RequestMiddleware:
@@ -39,6 +47,9 @@ class RequestMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        method = scope["method"]
+        if method == "HEAD":  # answered as GET is; the server leaves the body out by its own scope
+            scope = {**scope, "method": "GET"}
         scope.setdefault("state", {})
         current = request_id.accept(Headers(scope=scope).get(request_id.HEADER))
         request_id.current_request_id.set(current)
@@ -64,7 +75,8 @@ class RequestMiddleware:
 
         self._metrics.calls_in_progress.inc()
         try:
-            await self._app(scope, counting_receive, finishing_send)
+            app = _refuse_path if has_control_character(scope["path"]) else self._app
+            await app(scope, counting_receive, finishing_send)
         except ClientDisconnect:
             status = CLIENT_LEFT
         except Exception:
@@ -86,7 +98,7 @@ class RequestMiddleware:
                     "fields": {
                         **_caller(scope),
                         **audited,
-                        "method": f"{scope['method']} {route}",
+                        "method": f"{method} {route}",
                         "code": int(status),
                         "duration_s": round(duration_s, 4),
                         "request_bytes": request_bytes,
@@ -115,6 +127,6 @@ def _audited(scope: Scope) -> dict[str, str]:
 
 def _route(scope: Scope, status: int) -> str:
     """The route's template, so that metrics have few labels and no path a client made up."""
-    if scope["path"].startswith("/static/") and status != HTTPStatus.NOT_FOUND:
+    if isinstance(scope.get("endpoint"), StaticFiles) and status != HTTPStatus.NOT_FOUND:
         return "/static"
     return getattr(scope.get("route"), "path", UNMATCHED)

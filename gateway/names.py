@@ -34,3 +34,9 @@ class FormatName(StrEnum):
     JPEG = "jpeg"
     PNG = "png"
     WEBP = "webp"
+
+    @classmethod
+    def _missing_(cls, value: object) -> FormatName | None:
+        """Takes `jpg` for `jpeg`, and capitals, as in names of files."""
+        word = str(value).lower()
+        return cls.JPEG if word == "jpg" else next((each for each in cls if each.value == word), None)

@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
+from gateway.paths import what_is_near
 from services.chassis import errors
 from services.chassis.errors import FacetError, InvalidRequest
 from services.chassis.request_id import current_request_id
@@ -102,10 +103,19 @@ def handle_errors(app: FastAPI) -> None:
         reason = "there is no such parameter" if first["type"] == "extra_forbidden" else first["msg"]
         return of_error(InvalidRequest(f"{name}: {reason}"))
 
-    async def http(_request: Request, error: Exception) -> Response:
+    async def http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101
         status = HTTPStatus(error.status_code)
-        return _response(status.name, status.phrase, status, str(error.detail), dict(error.headers or {}))
+        headers = dict(error.headers or {})
+        detail = str(error.detail)
+        if status is HTTPStatus.NOT_FOUND:
+            detail = what_is_near(request.scope["path"], app.routes)
+        elif status is HTTPStatus.METHOD_NOT_ALLOWED:
+            allowed = set(headers["Allow"].split(", "))
+            allowed |= {"HEAD"} if "GET" in allowed else set()  # `middleware.py` answers it
+            headers["Allow"] = ", ".join(sorted(allowed))
+            detail = f"this path takes {' and '.join(sorted(allowed))} alone"
+        return _response(status.name, status.phrase, status, detail, headers)
 
     async def fault(_request: Request, _error: Exception) -> Response:
         return of_fault()

@@ -23,7 +23,9 @@ from gateway.door import Door
 from gateway.draining import Draining
 from gateway.identity.authenticator import Authenticator
 from gateway.identity.configured import authenticator_of
+from gateway.listening import listening
 from gateway.middleware import log_shows_refusals
+from gateway.proxies import trusted_networks
 from gateway.receipts import ReceiptKey
 from gateway.settings import GatewaySettings
 from gateway.tiers import Tiers
@@ -36,8 +38,6 @@ from services.chassis.metrics import TierMetrics
 from services.chassis.settings import MIB
 
 _log = logging.getLogger("facet.server")
-_BACKLOG = 2048
-_UNTAKEN_MS = 30_000
 _KEEP_ALIVE_S = 75
 """Longer than proxies keep idle connections (60 s mostly), so that none sends a request just as this end closes."""
 
@@ -84,7 +84,7 @@ async def _serve(
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signal_number, stopping.set)
 
-    listener = _listen(settings)
+    listeners = listening(settings)
     metrics = TierMetrics("gateway")
     metrics_port, stop_metrics = metrics.expose(settings.shared.host, settings.metrics_port)
     tiers = Tiers(settings.targets, settings.shared)
@@ -116,6 +116,8 @@ async def _serve(
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=trusted_networks(settings.trusted_proxies),
         timeout_graceful_shutdown=math.ceil(settings.shared.grace_s),
         ssl_context_factory=(lambda _config, _default: listening_context(served)) if served is not None else None,
     )
@@ -123,8 +125,8 @@ async def _serve(
     server = _Server(config, most_connections=possible(settings.max_connections), door=door)
     watching = asyncio.create_task(authenticator.watch())
     resting = asyncio.create_task(return_memory_at_rest())
-    serving = asyncio.create_task(server.serve([listener]))
-    _log.info("listening", extra={"fields": {"port": listener.getsockname()[1], "metrics_port": metrics_port}})
+    serving = asyncio.create_task(server.serve(listeners))
+    _log.info("listening", extra={"fields": {"port": listeners[0].getsockname()[1], "metrics_port": metrics_port}})
     metrics.ready.set(1)
     stopped = asyncio.create_task(stopping.wait())
     await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
@@ -142,19 +144,3 @@ async def _serve(
     await tiers.close()
     stop_metrics()
     _log.info("stopped")
-
-
-def _listen(settings: GatewaySettings) -> socket.socket:
-    host, port = settings.shared.host, settings.port
-    try:
-        listener = socket.create_server((host, port), backlog=_BACKLOG)
-    except OSError as error:
-        raise OSError(
-            f"cannot listen on {host}:{port} ({error.strerror}); choose another port with FACET_GATEWAY_PORT"
-        ) from error
-    # Connections inherit it. asyncio sets it only for sockets made with an explicit protocol; without it an answer's
-    # body waits up to 40 ms for the client to acknowledge its headers.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    # A client that does not take its answer is dropped.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNTAKEN_MS)
-    return listener

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from ipaddress import ip_network
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from services.chassis.memory_limit import usable_memory_bytes
 from services.chassis.processors import available_processors
@@ -88,7 +90,26 @@ class GatewaySettings(BaseSettings):
     """Each caller's, like the next two: of tokens, and of keys that state none."""
     caller_burst: PositiveInt = 200
     caller_at_once: PositiveInt = 32
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ()
+    """Addresses and networks whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed; nobody else's are."""
     oidc: OidcSettings = Field(default_factory=OidcSettings)
     tls: GatewayTlsSettings = Field(default_factory=GatewayTlsSettings)
     targets: TargetSettings = Field(default_factory=TargetSettings)
     shared: SharedSettings = Field(default_factory=SharedSettings)
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _split(cls, given: object) -> object:
+        return tuple(re.findall(r"[^\s,]+", given)) if isinstance(given, str) else given
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        for each in given:
+            try:
+                ip_network(each)
+            except ValueError as error:
+                raise ValueError(
+                    f"{each!r} is neither an address nor a network; write them as 10.1.2.3 or 10.1.0.0/16, with commas"
+                ) from error
+        return given

@@ -8,11 +8,15 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from fastapi import Request
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-from services.chassis.errors import InvalidRequest, TooLarge
+from gateway.mistaken import check_is_no_mistake
+from gateway.preamble import from_first_boundary
+from services.chassis.errors import InvalidRequest, TooLarge, UnsupportedFormat
 from services.chassis.settings import MIB
+from services.chassis.sizes import limit_text
 
 MAX_DOCUMENT_BYTES = 4 * MIB
 MAX_REFERENCES = 64
@@ -39,9 +43,19 @@ class AnonymizationUpload:
 
 
 class _MemoryParser(MultiPartParser):
-    """Starlette's parser, which writes larger uploads to a temporary file unless told not to: no picture may."""
+    """Starlette's parser, which writes larger uploads to a temporary file unless told not to: no picture may.
+
+    Every part is taken for a file, whether or not its sender names one.
+    """
 
     spool_max_size = sys.maxsize
+
+    def on_headers_finished(self) -> None:
+        """Its name makes a part a file, for Starlette."""
+        part = self._current_part
+        if b"filename" not in parse_options_header(part.content_disposition)[1]:
+            part.content_disposition = (part.content_disposition or b"") + b'; filename=""'
+        super().on_headers_finished()
 
 
 async def read_picture(request: Request, *, max_bytes: int) -> bytes:
@@ -54,8 +68,9 @@ async def read_picture(request: Request, *, max_bytes: int) -> bytes:
     if _is_multipart(request):
         [picture] = await read_pictures(request, ("image",), max_bytes=max_bytes)
         return picture
-    chunks = [chunk async for chunk in _bounded(request, max_bytes)]
-    return b"".join(chunks)
+    picture = b"".join([chunk async for chunk in _bounded(request, max_bytes)])
+    check_is_no_mistake(picture)
+    return picture
 
 
 async def read_pictures(request: Request, fields: tuple[str, ...], *, max_bytes: int) -> list[bytes]:
@@ -85,8 +100,6 @@ async def read_anonymization(request: Request, *, max_bytes: int) -> Anonymizati
         image = await _picture(form, "image", ("image",), max_bytes)
         if not form.keys() <= _ANONYMIZATION_FIELDS:  # a misspelt `faces` would hide other faces than those meant
             raise InvalidRequest(f"a multipart field is none of {', '.join(sorted(_ANONYMIZATION_FIELDS))}")
-        if len(form.getlist("image")) > 1:
-            raise InvalidRequest("Too many files named 'image'; send one picture")
         documents = await _parts(form, "faces", max_parts=1, max_bytes=MAX_DOCUMENT_BYTES)
         return AnonymizationUpload(
             image=image,
@@ -99,7 +112,8 @@ async def read_anonymization(request: Request, *, max_bytes: int) -> Anonymizati
 @asynccontextmanager
 async def _form(request: Request, *, max_bytes: int, max_parts: int) -> AsyncIterator[FormData]:
     """The parsed body, for as long as the context lasts."""
-    stream = _bounded(request, max_bytes + _MULTIPART_OVERHEAD_BYTES)
+    bounded = _bounded(request, max_bytes + _MULTIPART_OVERHEAD_BYTES)
+    stream = from_first_boundary(bounded, request.headers["content-type"])
     try:
         form = await _MemoryParser(request.headers, stream, max_files=max_parts, max_fields=max_parts).parse()
     except MultiPartException as error:
@@ -113,12 +127,15 @@ async def _form(request: Request, *, max_bytes: int, max_parts: int) -> AsyncIte
 
 
 async def _picture(form: FormData, field: str, fields: tuple[str, ...], max_bytes: int) -> bytes:
-    upload = form.get(field)
-    if not isinstance(upload, UploadFile):
+    uploads = form.getlist(field)
+    if len(uploads) > 1:
+        raise InvalidRequest(f"Too many files named {field!r}: {len(uploads)}; send one picture a request")
+    if not uploads or not isinstance(uploads[0], UploadFile):
         raise InvalidRequest(f"the multipart body needs {_files(fields)}; {field!r} is missing")
-    content = await upload.read()
+    content = await uploads[0].read()
     if len(content) > max_bytes:
         raise _too_large(max_bytes)
+    check_is_no_mistake(content)
     return content
 
 
@@ -129,11 +146,14 @@ async def _parts(form: FormData, field: str, *, max_parts: int, max_bytes: int) 
         raise InvalidRequest(f"{field}: at most {max_parts} are accepted, these are {len(values)}")
     parts = [await v.read() if isinstance(v, UploadFile) else v.encode(errors="replace") for v in values]
     if any(len(part) > max_bytes for part in parts):
-        raise TooLarge(f"{field}: at most {max_bytes} bytes each are accepted")
+        raise TooLarge(f"{field}: at most {limit_text(max_bytes)} each are accepted")
     return parts
 
 
 async def _bounded(request: Request, max_bytes: int) -> AsyncGenerator[bytes, None]:
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in {"", "identity"}:
+        raise UnsupportedFormat("the body has a Content-Encoding; send the picture as it is, not compressed again")
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > max_bytes:
         raise _too_large(max_bytes)
@@ -154,4 +174,4 @@ def _files(fields: tuple[str, ...]) -> str:
 
 
 def _too_large(max_bytes: int) -> TooLarge:
-    return TooLarge(f"the body is too large: at most {max_bytes} bytes a picture are accepted")
+    return TooLarge(f"the body is too large: at most {limit_text(max_bytes)} a picture are accepted")

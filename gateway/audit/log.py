@@ -10,6 +10,7 @@ from prometheus_client import Counter, Gauge
 
 from gateway.audit.chain import Anchor
 from gateway.audit.file import AuditFile, Fields
+from gateway.audit.unknown import UnknownCallers
 from services.chassis.errors import InvalidRequest, NotReady
 from services.chassis.metrics import TierMetrics
 
@@ -30,6 +31,7 @@ class AuditLog:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="audit")
         self._waiting: list[_Waiting] = []
         self._writing: asyncio.Task[None] | None = None
+        self._unknown = UnknownCallers(self.enter)
         self._lines = Gauge(
             f"{metrics.prefix}_audit_lines", "Number of the audit log's last line.", registry=metrics.registry
         )
@@ -55,8 +57,17 @@ class AuditLog:
             self._writing = asyncio.create_task(self._write())
         return await written
 
+    async def enter_refused(self, fields: Fields) -> Anchor | None:
+        """Adds a refused call of a caller nobody knows: a line of its own while there are few, else it is counted.
+
+        Raises:
+            NotReady: It was to have a line of its own, which could not be written.
+        """
+        return await self._unknown.enter(fields)
+
     async def close(self) -> None:
         """Writes what waits, and leaves the file to other processes."""
+        await self._unknown.close()
         if self._writing is not None:
             await self._writing
         self._thread.shutdown()

@@ -16,15 +16,19 @@ from gateway.audit.log import AuditLog
 from gateway.deed import deed_of
 from gateway.identity import caller
 from gateway.middleware import CLIENT_LEFT
+from gateway.proxies import address_of
 from services.chassis.errors import NotReady
 from services.chassis.request_id import current_request_id
 
 AUDITED = {f"/v1/{scope}": str(scope) for scope in caller.Scope}
-"""The calls that do something to pictures, by their path."""
+"""The calls that do something to pictures, by the path of their route: no other spelling of it leads past this."""
 
 
 class AuditMiddleware:
-    """Inside whatever makes the request's id, outside of whatever refuses requests."""
+    """Inside whatever makes the request's id, outside of whatever refuses requests.
+
+    Which call it is, is known once the application answers: by the route that it chose, whatever the request spells.
+    """
 
     def __init__(self, app: ASGIApp, log: AuditLog) -> None:
         self._app = app
@@ -32,7 +36,7 @@ class AuditMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handles one request."""
-        if scope["type"] != "http" or scope["method"] != "POST" or scope["path"] not in AUDITED:
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         call = _Call(scope)
@@ -47,10 +51,22 @@ class AuditMiddleware:
         try:
             await self._app(scope, counting_receive, answer.send)
         except Exception:
-            if not answer.begun:  # nobody is answered
+            operation = _operation(scope)
+            if operation is not None and not answer.begun:  # nobody is answered
                 with suppress(NotReady):
-                    await self._log.enter(call.told(HTTPStatus.INTERNAL_SERVER_ERROR, "INTERNAL", response_bytes=0))
+                    await call.enter(self._log, operation, HTTPStatus.INTERNAL_SERVER_ERROR, "INTERNAL")
             raise
+
+
+def _operation(scope: Scope) -> str | None:
+    """The call that a request is; None if none that is audited.
+
+    A request that was refused before it was routed is told by its path: it was answered by nobody else.
+    """
+    if scope["method"] != "POST":
+        return None
+    path = str(getattr(scope.get("route"), "path", scope["path"]))
+    return AUDITED.get(path)
 
 
 class _Call:
@@ -63,17 +79,23 @@ class _Call:
         self.abandoned = False
         """Whether the client left before it was answered: whatever is answered then reaches nobody."""
 
-    def told(self, status: int, outcome: str, *, response_bytes: int) -> Mapping[str, Value]:
-        """The fields of the line."""
-        deed = deed_of(self._scope)
+    async def enter(
+        self, log: AuditLog, operation: str, status: int, outcome: str, *, response_bytes: int = 0
+    ) -> Anchor | None:
+        """Enters the call; None where it is one of many refused ones, which are counted together.
+
+        Raises:
+            NotReady: It could not be written.
+        """
         known = self._scope["state"].get("caller")
-        client = self._scope.get("client")
-        return {
+        by_somebody = isinstance(known, caller.Caller) and known.kind is not caller.CallerKind.ANONYMOUS
+        deed = deed_of(self._scope)
+        fields: Mapping[str, Value] = {
             "event": "call",
             "request_id": current_request_id.get(),
             "caller": known.label if isinstance(known, caller.Caller) else None,
-            "address": client[0] if client else None,
-            "operation": AUDITED[self._scope["path"]],
+            "address": address_of(self._scope),
+            "operation": operation,
             "status": CLIENT_LEFT if self.abandoned else int(status),
             "outcome": "CLIENT_LEFT" if self.abandoned else outcome,
             "options": deed.options,
@@ -84,10 +106,12 @@ class _Call:
             "response_bytes": response_bytes,
             "duration_s": round(time.perf_counter() - self._started_s, 4),
         }
+        refused = status >= HTTPStatus.BAD_REQUEST
+        return await (log.enter_refused(fields) if refused and not by_somebody else log.enter(fields))
 
 
 class _Answer:
-    """Holds an answer back until its call is entered. Every answer of a picture call is one message with its body."""
+    """Holds an answer back until its call is entered. Every answer of an audited call is one message with its body."""
 
     def __init__(self, call: _Call, log: AuditLog, scope: Scope, receive: Receive, send: Send) -> None:
         self._call = call
@@ -108,22 +132,25 @@ class _Answer:
         if self._start is not None:
             start, self._start = self._start, None
             self.begun = True
-            try:
-                anchor = await self._enter(start, message)
-            except NotReady as error:
-                self._withheld = True
-                await problems.of_error(error)(self._scope, self._receive, self._send)
-                return
-            self._scope["state"]["audited"] = anchor
+            operation = _operation(self._scope)
+            if operation is not None:
+                try:
+                    anchor = await self._enter(operation, start, message)
+                except NotReady as error:
+                    self._withheld = True
+                    await problems.of_error(error)(self._scope, self._receive, self._send)
+                    return
+                if anchor is not None:
+                    self._scope["state"]["audited"] = anchor
             await self._send(start)
         if not self._withheld:
             await self._send(message)
 
-    async def _enter(self, start: Message, first: Message) -> Anchor:
+    async def _enter(self, operation: str, start: Message, first: Message) -> Anchor | None:
         status: int = start["status"]
         body: bytes = first.get("body", b"")
         outcome = "OK" if status < HTTPStatus.BAD_REQUEST else _reason(start, body)
-        return await self._log.enter(self._call.told(status, outcome, response_bytes=len(body)))
+        return await self._call.enter(self._log, operation, status, outcome, response_bytes=len(body))
 
 
 def _reason(start: Message, body: bytes) -> str:

@@ -22,7 +22,7 @@ class BrokenChainError(FacetError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expected:
-    """What a reader knows from elsewhere: the log went at least so far, and this was the line's hash."""
+    """A line that a reader knows from elsewhere, and its hash where that is known, too."""
 
     seq: int
     hash: str | None
@@ -66,14 +66,19 @@ class _Written:
         return f"{self.file}, line {self.number}"
 
 
-def verify(files: Sequence[Path], expected: Expected | None = None) -> Verified:
+def verify(files: Sequence[Path], expected: Expected | None = None, *, first: Expected | None = None) -> Verified:
     """Checks the files of one gateway, from the oldest to the newest.
+
+    Args:
+        files: All there are, or those from a line on that `first` names.
+        expected: The log went at least so far.
+        first: Where the files begin; None = with line 1.
 
     Raises:
         BrokenChainError: A line is not as it was written, or not where it was.
         InvalidRequest: A file cannot be read.
     """
-    reading = _Reading(expected)
+    reading = _Reading(expected, first)
     for written in _written(files):
         reading.take(written)
     return reading.end(files[-1])
@@ -82,8 +87,9 @@ def verify(files: Sequence[Path], expected: Expected | None = None) -> Verified:
 class _Reading:
     """What is known of a log so far."""
 
-    def __init__(self, expected: Expected | None) -> None:
+    def __init__(self, expected: Expected | None, first: Expected | None) -> None:
         self._expected = expected
+        self._first = first
         self._met = expected is None
         self._verified = Verified()
         self._previous: Line | None = None
@@ -99,10 +105,12 @@ class _Reading:
         self._torn = written if line is None else None
         if line is None:
             return
-        _check_place(written, line, self._previous)
-        self._check_expected(written, line.anchor)
         if self._previous is None:
+            _check_first(written, line, self._first)
             self._verified.first = line.anchor.seq
+        else:
+            _check_place(written, line, self._previous)
+        self._check_expected(written, line.anchor)
         self._previous, self._verified.last = line, line.anchor
 
     def end(self, last_file: Path) -> Verified:
@@ -112,6 +120,8 @@ class _Reading:
             if self._torn.finished or self._torn.file != last_file:
                 raise _changed(self._torn)
             verified.notices.append(f"{self._torn}: not finished: just being written, or cut off by a crash")
+        if self._first is not None and verified.last is None:
+            raise BrokenChainError(f"the files have no lines, and were to begin with line {self._first.seq}")
         if self._expected is not None and not self._met:
             raise _unmet(self._expected, verified)
         if verified.first > 1:
@@ -137,12 +147,24 @@ def _written(files: Sequence[Path]) -> Iterator[_Written]:
             raise InvalidRequest(f"{path} cannot be read: {error.strerror}") from error
 
 
-def _check_place(place: _Written, line: Line, previous: Line | None) -> None:
+def _check_first(place: _Written, line: Line, first: Expected | None) -> None:
+    """The first line of all is where it has to be: beginning with a later one takes lines away as well."""
     seq = line.anchor.seq
-    if previous is None:
-        if seq == 1 and line.prev != NO_HASH:
-            raise BrokenChainError(f"{place}: it says that it is the first line, and has another before it")
-        return
+    if (seq == 1) is not (line.prev == NO_HASH):
+        raise BrokenChainError(f"{place}: its number is {seq}, which does not go with the line before it")
+    due = 1 if first is None else first.seq
+    if seq > due:
+        gone = f"line {due} is" if seq == due + 1 else f"lines {due} to {seq - 1} are"
+        hint = "; name earlier files first, or say where these begin: --from SEQ[:HASH]" if first is None else ""
+        raise BrokenChainError(f"{place}: {gone} missing before it{hint}")
+    if seq < due:
+        raise BrokenChainError(f"{place}: it begins with line {seq}, not with line {due}")
+    if first is not None and first.hash not in {None, line.anchor.hash}:
+        raise BrokenChainError(f"{place}: line {seq} had another hash when it was noted")
+
+
+def _check_place(place: _Written, line: Line, previous: Line) -> None:
+    seq = line.anchor.seq
     if line.fields.get("instance") != previous.fields.get("instance") and line.prev != previous.anchor.hash:
         raise BrokenChainError(f"{place}: it is of another gateway ({line.fields.get('instance')}); check each apart")
     due = previous.anchor.seq + 1

@@ -11,6 +11,7 @@ from gateway.batch.buckets import Bucket, open_bucket
 from gateway.batch.naming import OWN_FOLDER
 from gateway.batch.outcomes import Changed, Outcome, Status
 from services.chassis.errors import TooLarge
+from services.chassis.sizes import limit_text, size_text
 
 _VERSION_FIELDS = ("ETag", "etag", "md5Hash", "generation", "LastModified", "last_modified", "mtime", "updated")
 
@@ -33,7 +34,7 @@ class BucketObject:
     def read(self, max_bytes: int) -> bytes:
         """As Source says."""
         if self.size_bytes > max_bytes:
-            raise TooLarge(f"it has {self.size_bytes} bytes; at most {max_bytes} are accepted")
+            raise TooLarge(f"it has {size_text(self.size_bytes)}; at most {limit_text(max_bytes)} are accepted")
         if not self.size_bytes:  # stores refuse to read a range of nothing
             return b""
         with told_as_os_errors():

@@ -12,6 +12,7 @@ from pathlib import Path
 from gateway.batch.naming import OWN_FOLDER, shown
 from gateway.batch.outcomes import Changed, Outcome, Status
 from services.chassis.errors import InvalidRequest, TooLarge
+from services.chassis.sizes import limit_text, size_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +35,7 @@ class LocalFile:
             if not stat.S_ISREG(before.st_mode) or version_of(before) != self.version:
                 raise Changed("it has changed since it was found; the next run takes it as it is then")
             if before.st_size > max_bytes:
-                raise TooLarge(f"it has {before.st_size} bytes; at most {max_bytes} are accepted")
+                raise TooLarge(f"it has {size_text(before.st_size)}; at most {limit_text(max_bytes)} are accepted")
             content = file.read(before.st_size + 1)
             if len(content) != before.st_size or version_of(os.fstat(descriptor)) != self.version:
                 raise Changed("it was written to while it was read; the next run takes it as it is then")

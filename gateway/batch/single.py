@@ -17,6 +17,7 @@ from gateway.batch.outcomes import NameTaken, Outcome
 from gateway.batch.sources import Source, find
 from gateway.client import Anonymized, AsyncFacet
 from services.chassis.errors import InvalidRequest, TooLarge
+from services.chassis.sizes import limit_text
 
 STANDARD = "-"
 """Standard input as a source, standard output as a destination."""
@@ -42,7 +43,7 @@ class StandardInput:
     def read(self, max_bytes: int) -> bytes:
         """As Source says."""
         if len(self.content) > max_bytes:
-            raise TooLarge(f"at most {max_bytes} bytes are accepted")
+            raise TooLarge(f"at most {limit_text(max_bytes)} are accepted")
         return self.content
 
 

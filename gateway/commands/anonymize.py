@@ -10,6 +10,14 @@ from gateway.commands import batch
 from gateway.commands.local import Target
 from gateway.names import FormatName, ShapeName, StyleName
 
+
+def _format_of(text: str) -> FormatName:
+    try:
+        return FormatName(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is not one of {', '.join(FormatName)}") from error
+
+
 _HELP = f"""Hide the faces of pictures: files, folders, patterns or buckets, to a folder or bucket.
 
 The tree below each folder (or below the fixed part of a pattern) is mirrored under -o. Originals are never changed \
@@ -61,7 +69,13 @@ def anonymize(  # noqa: PLR0913  (a command has as many parameters as options)
     ] = False,
     file_format: Annotated[
         FormatName | None,
-        typer.Option("--format", help="Format of the results; default: as each came.", rich_help_panel=batch.LOOK),
+        typer.Option(
+            "--format",
+            parser=_format_of,
+            metavar=f"[{'|'.join(FormatName)}]",
+            help="Format of the results; default: as each came.",
+            rich_help_panel=batch.LOOK,
+        ),
     ] = None,
     allow_weak: Annotated[
         bool,

@@ -27,14 +27,23 @@ def verify(
             help="A line that you know of: a number from facet_gateway_audit_lines, or `audit` from the access log.",
         ),
     ] = None,
+    first: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="SEQ[:HASH]",
+            help="The line that the files begin with, where earlier ones are archived; without it, line 1.",
+        ),
+    ] = None,
 ) -> None:
     """Check that no line of an audit log was changed, removed, added or moved.
 
-    Exit 1 if one was; the first is named. Lines taken away at the end show only against what --expect knows.
+    Exit 1 if one was; the first is named. Lines taken away at the end show only against what --expect knows; files
+    that do not begin with line 1 are refused, unless --from says where they begin.
 
     Example: [bold]facet audit verify audit.jsonl.2 audit.jsonl.1 audit.jsonl --expect 4711[/]
     """
-    verified = verify_files(files, Expected.parse(expect) if expect is not None else None)
+    verified = verify_files(files, _known(expect), first=_known(first))
     for notice in verified.notices:
         stderr().print(f"[yellow]note:[/] {notice}", soft_wrap=True)
     if verified.last is None:
@@ -43,3 +52,7 @@ def verify(
     stdout().print(
         f"[green]ok[/]  lines {verified.first} to {verified.last.seq}, the last is {verified.last}", soft_wrap=True
     )
+
+
+def _known(line: str | None) -> Expected | None:
+    return Expected.parse(line) if line is not None else None

@@ -2,6 +2,7 @@
 
 import { BlobImage } from "./blob-image.js";
 import { part } from "./dom.js";
+import { isShortcut } from "./fields.js";
 import { onLanguageChange, t } from "./i18n.js";
 
 const KEY_STEP = 2; // percent
@@ -103,7 +104,7 @@ export class BeforeAfter {
     this.#range.addEventListener("keydown", (event) => {
       const forward = event.key === "ArrowRight" || event.key === "ArrowUp";
       const backward = event.key === "ArrowLeft" || event.key === "ArrowDown";
-      if (!forward && !backward) return;
+      if ((!forward && !backward) || isShortcut(event)) return;
       event.preventDefault();
       this.#moveTo(this.#position + (forward ? KEY_STEP : -KEY_STEP));
     });

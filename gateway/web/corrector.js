@@ -4,6 +4,7 @@ import { BlobImage, fitTo } from "./blob-image.js";
 import { percent, place } from "./detections.js";
 import { icon, make, part } from "./dom.js";
 import { onDrags } from "./dragging.js";
+import { isShortcut } from "./fields.js";
 import { onLanguageChange, t } from "./i18n.js";
 
 /** @typedef {import("./dragging.js").Drag} Drag */
@@ -194,7 +195,7 @@ export class Corrector {
   #onKey(event, mark) {
     const arrow = ARROWS[event.key];
     const removes = event.key === "Delete" || event.key === "Backspace";
-    if (this.#work === null || !mark.added || (arrow === undefined && !removes)) return;
+    if (this.#work === null || !mark.added || (arrow === undefined && !removes) || isShortcut(event)) return;
     event.preventDefault();
     if (arrow === undefined) return this.#remove(mark);
     const { marks } = this.#work;

@@ -1,6 +1,7 @@
 // Lists the loaded pictures as small cards, each with its state, and lets one be selected.
 
 import { icon, make } from "./dom.js";
+import { isShortcut } from "./fields.js";
 import { stateInWords } from "./outcome.js";
 import { inWords } from "./problems.js";
 import { Queue } from "./queue.js";
@@ -116,7 +117,7 @@ export class Filmstrip {
   #onKey(event) {
     const pictures = [...this.#cards.keys()];
     const index = this.#selected === null ? -1 : pictures.indexOf(this.#selected);
-    if (index < 0) return;
+    if (index < 0 || isShortcut(event)) return;
     if (event.key === "Delete") {
       event.preventDefault();
       this.#onRemove(pictures[index]);

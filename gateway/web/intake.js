@@ -1,5 +1,7 @@
 // Takes pictures in: dropped (folders too), pasted or picked.
 
+import { isField, takesText } from "./fields.js";
+
 /**
  * Where files that are given to the page go.
  * @typedef {object} Receiver
@@ -34,8 +36,15 @@ export function takePicked(input, buttons, onFiles) {
 /** @param {Receiver} receiver */
 function takePasted(receiver) {
   document.addEventListener("paste", (event) => {
+    const at = event.target instanceof Element ? event.target : document.activeElement;
+    if (takesText(at)) return; // it is the field's: an API key, for instance
+    const files = [...(event.clipboardData?.files ?? [])];
+    if (isField(at)) {
+      if (files.length > 0) receiver.take(files, at); // nothing can be pasted into a slider or a switch
+      return;
+    }
     event.preventDefault();
-    receiver.take([...(event.clipboardData?.files ?? [])], document.activeElement);
+    receiver.take(files, document.activeElement);
   });
 }
 

@@ -18,6 +18,7 @@ from services.chassis.geometry import Box
 from services.chassis.picture import Picture, open_picture
 from services.chassis.picture_format import PictureFormat
 from services.chassis.settings import PictureLimits
+from services.chassis.sizes import limit_text, size_text
 
 WEAK = "Averages of a face still carry identity: what this style hides may be recognised. Leave out allow_weak."
 ENCODED_ANEW = "This JPEG could not be changed in its hidden blocks alone: all of it was encoded anew."
@@ -82,8 +83,8 @@ def anonymize(
     size = len(encoded.content)
     if size > limits.max_answer_bytes:
         raise TooLarge(
-            f"the hidden picture would have {size} bytes; at most {limits.max_answer_bytes} are answered: "
-            "save it as JPEG, or with fewer pixels, and send that"
+            f"the hidden picture would have {size_text(size)}; at most {limit_text(limits.max_answer_bytes)} are "
+            "answered: save it as JPEG, or with fewer pixels, and send that"
         )
     return Anonymized(
         content=encoded.content,

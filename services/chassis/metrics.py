@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from importlib.metadata import version
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from prometheus_client import (
     GC_COLLECTOR,
@@ -15,6 +16,7 @@ from prometheus_client import (
     Gauge,
     Histogram,
     Info,
+    make_wsgi_app,
     start_http_server,
 )
 
@@ -100,9 +102,23 @@ class TierMetrics:
                 f"choose another port with FACET_{self._tier.upper()}_METRICS_PORT"
             ) from error
 
+        server.set_app(_answering_head(make_wsgi_app(self.registry)))
+
         def stop() -> None:
             server.shutdown()
             server.server_close()
             thread.join()
 
         return server.server_port, stop
+
+
+def _answering_head(application: WSGIApplication) -> WSGIApplication:
+    """Answers HEAD as GET, without the body; prometheus_client refuses it."""
+
+    def answer(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if environ["REQUEST_METHOD"] != "HEAD":
+            return application(environ, start_response)
+        list(application({**environ, "REQUEST_METHOD": "GET"}, start_response))
+        return []
+
+    return answer

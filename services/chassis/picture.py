@@ -17,6 +17,7 @@ from services.chassis.orientation import orientation as orientation_of
 from services.chassis.picture_format import PictureFormat
 from services.chassis.pixels import Pixels
 from services.chassis.settings import PictureLimits
+from services.chassis.sizes import limit_text, size_text
 
 # JPEG as phones write it and HEIF may hold more pictures; only the first, of HEIF the primary one, counts.
 _MULTI_PICTURE_JPEG = "MPO"
@@ -132,7 +133,9 @@ def open_picture(content: bytes, limits: PictureLimits) -> Picture:
     if not content:
         raise InvalidPicture("the picture is empty; send the bytes of a picture file")
     if len(content) > limits.max_bytes:
-        raise TooLarge(f"the picture has {len(content)} bytes; at most {limits.max_bytes} are accepted")
+        raise TooLarge(
+            f"the picture has {size_text(len(content))}; at most {limit_text(limits.max_bytes)} are accepted"
+        )
     with decoding.hostile_content():
         file = mended(content)
         content = file.content
@@ -140,7 +143,8 @@ def open_picture(content: bytes, limits: PictureLimits) -> Picture:
         width_px, height_px = image.size
         if width_px * height_px > limits.max_pixels:
             raise TooLarge(
-                f"the picture has {width_px} x {height_px} pixels; at most {limits.max_pixels} in all are accepted"
+                f"the picture has {width_px} x {height_px} pixels; at most {limits.max_pixels} in all "
+                f"({limits.max_pixels / 1e6:.3g} megapixels) are accepted"
             )
         decoding.check_pixel_type(image)
         if "progressive" in image.info:

@@ -95,7 +95,7 @@ class SharedSettings(BaseSettings):
     host: str = "127.0.0.1"
     """Address to listen on; containers set 0.0.0.0."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    max_image_bytes: PositiveInt = 32 * MIB
+    max_image_bytes: PositiveInt = 64 * MIB
     """Largest encoded picture accepted."""
     max_pixels: PositiveInt = 100_000_000
     """Largest width times height accepted, known from the header before decoding."""

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import httpx
 
+from tests.hostile.audited import answered, entered
 from tests.hostile.cases import REQUEST_ID, Case, case_of
 from tests.hostile.folders import FolderAttack
 from tests.hostile.grpc_requests import GrpcCall
@@ -186,6 +187,13 @@ def judge(target: Target, findings: Findings) -> None:
             eventually(lambda tier=tier, gauge=gauge: metrics_of(tier)[gauge] == 0)  # type: ignore[misc]
         except AssertionError:
             findings.add(f"{tier.module} is not at rest: {metrics_of(tier)[gauge]:.0f} calls in progress")
+    try:
+        eventually(lambda: entered(target.audit_log) == answered(metrics_of(target.guarded)))
+    except AssertionError:
+        counts = (
+            f"{answered(metrics_of(target.guarded))} picture calls were answered, {entered(target.audit_log)} entered"
+        )
+        findings.add(f"the audit log is passed by: {counts}")
     headers = {"Authorization": f"Bearer {target.identities.token}"}
     for gateway in (target.open, target.guarded):
         answer = httpx.post(f"{gateway.url}/v1/anonymize", content=files()["JPEG"], headers=headers, timeout=60)

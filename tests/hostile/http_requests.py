@@ -16,6 +16,21 @@ _PATHS = (
     *("/v1/receipt-key", "/healthz", "/readyz", "/metrics", "/v1", "/v1/", "/v1/detect/", "//v1//detect", "/v1/%00"),
     *("/v1/nosuch", "/%ff%fe", "/v1/detect;x=1", "/v1/detect%3Frecall=max", "/" + "a" * 3000, "/v1/d%65tect"),
 )
+_SEPARATORS = ("/", "//", "%2F", "%2f", "/./", "/%2e/", "/x/../", "\\", "%5C", "/;a=b/", "")
+_SUFFIXES = (
+    *("", "/", "//", "?", "#", ";", ";x=1", ".", "..", "%00", "%0A", "%0a%0A", "%0D%0A", "%09", "%20", "%7F", "%2F"),
+    *("%C2%85", "%E2%80%A8", "%EF%BC%8F", "%CC%81", "%FF", "%", "%zz", "%250A", "?%0A", "\\", "/..", "/.", "*", "+"),
+)
+_PREFIXES = ("", "", "/", "http://facet", "HTTP://u@x:1", "//facet", "/%0A", "/static/..", "/%2e", "%2F", "/v1/..")
+_OFFERS = (
+    (("Connection", "Upgrade, HTTP2-Settings"), ("Upgrade", "h2c"), ("HTTP2-Settings", "AAEAAEAAAAIAAAAA")),
+    (("Connection", "Upgrade"), ("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")),
+    (("Connection", "keep-alive, upgrade"), ("Upgrade", "h2c, TLS/1.0, websocket")),
+    (("Upgrade", "h2c"),),
+    (("Connection", "upgrade"),),
+    (("Connection", "Upgrade"), ("Upgrade", "h2c"), ("Upgrade", "websocket"), ("Expect", "100-continue")),
+    (("Connection", "close, Upgrade"), ("Upgrade", "")),
+)
 _NO_PATHS = ("*", "", "/%", "x", "http://x/v1/detect", "http://[::1")
 _METHODS = ("GET", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH", "TRACE")
 _NO_METHODS = ("CONNECT", "PROPFIND", "post", "BREW", "")
@@ -109,7 +124,7 @@ def framed_request(chance: Random, request_id: str, identities: Identities) -> H
     usual = chance.random() < 0.9
     call = chance.choice(_CALLS)
     method = "POST" if usual else chance.choice(_METHODS)
-    path = f"/v1/{call}" if usual else chance.choice(_PATHS)
+    path = _path(chance, call) if usual else chance.choice(_PATHS)
     body, media_type = _body(chance, call)
     headers = [("Host", "facet"), ("X-Request-Id", request_id)]
     if chance.random() < 0.08:
@@ -119,6 +134,8 @@ def framed_request(chance: Random, request_id: str, identities: Identities) -> H
         headers.append(("X-Facet-Timeout", chance.choice(_TIMEOUTS)))
     if chance.random() < 0.5:
         headers.append(("Authorization", _authorization(chance, identities)))
+    if chance.random() < 0.1:
+        headers += chance.choice(_OFFERS)
     target = path + (f"?{_query(chance, call)}" if chance.random() < 0.7 else "")
     if chance.random() < 0.1 and len(body) > 1:
         cut = chance.randrange(1, len(body))
@@ -159,6 +176,20 @@ def unframed_request(chance: Random, request_id: str, identities: Identities) ->
 def _head(method: str, target: str, headers: Sequence[tuple[str, str]]) -> bytes:
     lines = (f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers))
     return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n"
+
+
+def _path(chance: Random, call: str) -> str:
+    """Of a picture call: as it is spelled, most of the time."""
+    path = f"/v1/{call}"
+    if chance.random() < 0.8:
+        return path
+    if chance.random() < 0.3:
+        path = chance.choice(_SEPARATORS).join(("", "v1", call))
+    if chance.random() < 0.3:
+        path = "".join(f"%{ord(c):02x}" if c != "/" and chance.random() < 0.2 else c for c in path)
+    if chance.random() < 0.1:
+        path = "".join(c.upper() if chance.random() < 0.2 else c for c in path)
+    return chance.choice(_PREFIXES) + path + chance.choice(_SUFFIXES)
 
 
 def _query(chance: Random, call: str) -> str:

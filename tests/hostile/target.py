@@ -23,6 +23,8 @@ class Target:
     """Those that speak gRPC, by name."""
     identities: Identities
     """What the guarded gateway takes."""
+    audit_log: Path
+    """The guarded gateway's."""
 
     @property
     def processes(self) -> list[RunningTier]:
@@ -42,13 +44,16 @@ def running_target(folder: Path) -> Iterator[Target]:
     stack = Stack(embedder=True, **settings)
     try:
         assert stack.embedder is not None
-        gateway = start("gateway", **stack.targets(), **settings, **identity.settings)
+        audit_log = folder / "audit.jsonl"
+        audit = {"FACET_GATEWAY_AUDIT_LOG": str(audit_log)}
+        gateway = start("gateway", **stack.targets(), **settings, **identity.settings, **audit)
         try:
             yield Target(
                 open=stack.gateway,
                 guarded=gateway,
                 tiers={"detector": stack.detector, "anonymizer": stack.anonymizer, "embedder": stack.embedder},
                 identities=Identities(key=identity.key, token=identity.token),
+                audit_log=audit_log,
             )
         finally:
             gateway.stop()

@@ -289,12 +289,6 @@ BAD_MULTIPART = {
     "no name": ("multipart/form-data; boundary=x", PART.replace(b'name="image"; ', b""), "malformed"),
     "other name": ("multipart/form-data; boundary=x", PART.replace(b"image", b"picture"), "'image' is missing"),
     "cut off": ("multipart/form-data; boundary=x", PART[: PART.index(b"DATA") + 2], "'image' is missing"),
-    "no file": ("multipart/form-data; boundary=x", PART.replace(b'; filename="a"', b""), "'image' is missing"),
-    "long text": (
-        "multipart/form-data; boundary=x",
-        PART.replace(b'; filename="a"', b"").replace(b"DATA", b"long" * MIB),
-        "malformed",
-    ),
     "many parts": (
         "multipart/form-data; boundary=x",
         PART.removesuffix(b"--x--\r\n") * 50 + b"--x--\r\n",
@@ -487,7 +481,7 @@ def test_many_regions_of_the_whole_picture_take_no_more_memory_than_one(stack: S
 def test_wrong_method_is_told_which_is_right(ways: Ways, method: str, path: str) -> None:
     response = ways.http.request(method, path, headers={"X-Request-Id": uuid.uuid4().hex})
     assert refusal_of_response(response).reason == "METHOD_NOT_ALLOWED"
-    assert response.headers["allow"] in ("GET", "POST")
+    assert response.headers["allow"] in ("GET, HEAD", "POST")
 
 
 @pytest.mark.parametrize(
@@ -500,7 +494,6 @@ def test_wrong_method_is_told_which_is_right(ways: Ways, method: str, path: str)
         "/static/nope.js",
         "/static/../server.py",
         "/static/..%2fserver.py",
-        "/%00",
     ],
 )
 def test_unknown_path_is_not_found(ways: Ways, path: str) -> None:

@@ -90,6 +90,11 @@ class RawClient:
             [length] = re.findall(rb"content-length: (\d+)", head)
             return head + await self._reader.readexactly(int(length))
 
+    async def head(self) -> bytes:
+        """The next answer that has no body."""
+        async with asyncio.timeout(TIMEOUT_S):
+            return await self._reader.readuntil(b"\r\n\r\n")
+
     async def is_closed(self) -> bool:
         """Whether the server ends the connection without another word; waits until it speaks or ends it."""
         async with asyncio.timeout(TIMEOUT_S):

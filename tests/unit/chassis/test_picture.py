@@ -14,6 +14,7 @@ from services.chassis.errors import InvalidPicture, TooLarge, UnsupportedFormat
 from services.chassis.picture import open_picture
 from services.chassis.picture_format import PictureFormat
 from services.chassis.settings import PictureLimits
+from services.chassis.sizes import limit_text, size_text
 from tests.support.pictures import (
     FORMATS,
     LOSSLESS,
@@ -274,7 +275,7 @@ def test_truncated_picture_is_called_damaged_and_never_half_decoded(file_format:
 def test_bytes_are_limited(file_format: str) -> None:
     content = encode(noise(30, 20), file_format)
     open_picture(content, PictureLimits(max_bytes=len(content), max_pixels=600))
-    with pytest.raises(TooLarge, match=f"has {len(content)} bytes; at most {len(content) - 1}"):
+    with pytest.raises(TooLarge, match=f"has {size_text(len(content))}; at most {limit_text(len(content) - 1)}"):
         open_picture(content, PictureLimits(max_bytes=len(content) - 1, max_pixels=600))
     with pytest.raises(TooLarge, match="has 30 x 20 pixels; at most 599 in all"):
         open_picture(content, PictureLimits(max_bytes=len(content), max_pixels=599))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -96,11 +97,43 @@ def test_files_are_one_log_in_their_order_alone(tmp_path: Path) -> None:
     files = [written(tmp_path / f"audit.{n}", lines[2 * n : 2 * n + 2]) for n in range(3)]
     assert audit(*files).exit_code == 0
     assert "missing" in audit(files[0], files[2]).stderr
-    assert "a new log begins here" in audit(files[1], files[0]).stderr
-    assert "moved here, or added" in audit(files[2], files[1]).stderr
-    later = audit(*files[1:])
+    assert "a new log begins here" in audit(files[1], files[0], "--from", "3").stderr
+    assert "moved here, or added" in audit(files[2], files[1], "--from", "5").stderr
+    later = audit(*files[1:], "--from", "3")
     assert later.exit_code == 0
     assert "lines 1 to 2 are in earlier files" in later.stderr
+
+
+@pytest.mark.parametrize("gone", [1, 2, 5])
+def test_first_lines_that_are_gone_show(path: Path, gone: int) -> None:
+    result = audit(written(path, log_of(6)[gone:]))
+    assert result.exit_code == 1
+    assert "audit.jsonl, line 1: line" in result.stderr
+    assert "missing before it; name earlier files first, or say where these begin: --from" in result.stderr
+
+
+def test_files_begin_where_they_are_said_to(path: Path) -> None:
+    lines = log_of(6)
+    third, fourth = (read_line(line.rstrip()) for line in lines[2:4])
+    assert third is not None
+    assert fourth is not None
+    written(path, lines[2:])
+    assert audit(path, "--from", "3").exit_code == 0
+    assert audit(path, "--from", str(third.anchor), "--expect", "6").exit_code == 0
+    assert "line 2 is missing before it" in audit(path, "--from", "2").stderr
+    assert "begins with line 3, not with line 4" in audit(path, "--from", "4").stderr
+    assert "another hash" in audit(path, "--from", f"3:{fourth.anchor.hash}").stderr
+    assert audit(written(path, []), "--from", "3").exit_code == 1
+
+
+def test_later_line_does_not_pass_for_the_first(path: Path) -> None:
+    """A line whose number was set to 1 and whose hash was made anew still says that one came before it."""
+    lines = log_of(3)
+    second = read_line(lines[1].rstrip())
+    assert second is not None
+    forged, _ = chain(replace(BEGINNING, hash=second.prev), {"instance": "gateway-0", "operation": "detect"})
+    with pytest.raises(BrokenChainError, match="does not go with the line before it"):
+        verify([written(path, [forged])])
 
 
 def test_end_that_was_removed_shows_against_what_is_known_from_elsewhere(path: Path) -> None:
