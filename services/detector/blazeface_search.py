@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from services.chassis.geometry import LandmarkType, Point, RgbImage
+from services.chassis.patience import still_awaited
 from services.chassis.picture import Picture
 from services.detector.faces import Face, FaceDetector
 from services.detector.merging import without_doubles
@@ -75,6 +76,7 @@ class BlazeFaceSearch:
             scale_x, scale_y = picture.width_px / pixels.shape[1], picture.height_px / pixels.shape[0]
             threshold = look.min_confidence if min_confidence is None else min_confidence
             for left, top, tile in tiles(pixels, look.tiles_a_side):
+                still_awaited()
                 faces = self._faces(tile, threshold, mirrored=look.mirrored)
                 found.extend(face.moved(dx=left, dy=top, scale_x=scale_x, scale_y=scale_y) for face in faces)
         return without_doubles(found)

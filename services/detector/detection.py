@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from services.chassis.errors import InvalidRequest
+from services.chassis.errors import InvalidRequest, TooLarge
+from services.chassis.patience import still_awaited
 from services.chassis.picture import Picture, open_picture
 from services.chassis.settings import PictureLimits
 from services.detector.alignment import ALIGNED_SIDE_PX, AlignedFace, align
@@ -18,7 +19,12 @@ MIN_CONFIDENCE = 0.02
 BYTES_A_PIXEL = 14
 """Most that a search holds for each pixel of the picture, as measured at peak for JPEG and PNG, every recall."""
 MAX_ALIGNED = 1024
-"""Faces cut out of a picture at a caller's word, so that an answer stays within a message."""
+"""Faces cut out of a picture for one call, the surest ones, so that an answer stays within a message."""
+MAX_FACES = 20_000
+"""Faces of one picture. One with more is refused: to leave the others out would leave them visible."""
+NOT_ALIGNED = f"Only the {MAX_ALIGNED} surest faces were cut out: nothing is known of whose the others are."
+_BYTES_A_CROP = 3 * 3 * ALIGNED_SIDE_PX**2
+"""A crop, its message, and the message that is sent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +64,7 @@ class Detection:
     height_px: int
     faces: list[Face]
     aligned: list[AlignedFace | None]
-    """One a face where crops were asked for, else empty."""
+    """One a face where crops were asked for, of the first MAX_ALIGNED alone; else empty."""
     model_id: str
     notice: str
     """What an owner should know of this answer; empty where there is nothing to say."""
@@ -78,15 +84,30 @@ def detect(content: bytes, config: DetectionConfig, *, models: DetectorModels, l
         found = search.search(picture, recall=config.recall, min_confidence=config.min_confidence)
         faces = [face for face in found if max(face.box.width, face.box.height) >= config.min_face_px]
         faces = faces[: config.max_faces or None]
-        aligned = _aligned(picture, faces) if config.include_aligned else []
+        if len(faces) > MAX_FACES:
+            raise TooLarge(
+                f"the picture shows {len(faces)} faces, and at most {MAX_FACES} are answered: send it in parts, or ask "
+                "for a higher min_confidence or min_face_px"
+            )
+    aligned = _aligned(picture, faces[:MAX_ALIGNED], limits) if config.include_aligned else []
     return Detection(
         width_px=picture.width_px,
         height_px=picture.height_px,
         faces=faces,
-        aligned=aligned,
+        aligned=aligned + [None] * (len(faces) - len(aligned)) if aligned else [],
         model_id=search.model_id(config.recall),
-        notice=search.notice,
+        notice=" ".join(filter(None, (search.notice, NOT_ALIGNED if len(aligned) < len(faces) and aligned else ""))),
     )
+
+
+def check_alignable(faces: int) -> None:
+    """Of so many faces.
+
+    Raises:
+        InvalidRequest: More than MAX_ALIGNED.
+    """
+    if faces > MAX_ALIGNED:
+        raise InvalidRequest(f"faces: at most {MAX_ALIGNED} a call are aligned, these are {faces}")
 
 
 def align_faces(content: bytes, faces: Sequence[Face], *, limits: PictureLimits) -> list[AlignedFace | None]:
@@ -96,19 +117,22 @@ def align_faces(content: bytes, faces: Sequence[Face], *, limits: PictureLimits)
         InvalidPicture: The content is no picture that can be treated (also TooLarge, UnsupportedFormat).
         InvalidRequest: More faces than MAX_ALIGNED.
     """
-    if len(faces) > MAX_ALIGNED:
-        raise InvalidRequest(f"faces: at most {MAX_ALIGNED} a call are aligned, these are {len(faces)}")
-    picture = open_picture(content, limits)
-    with limits.memory.hold(BYTES_A_PIXEL * picture.width_px * picture.height_px):
-        return _aligned(picture, faces)
+    check_alignable(len(faces))
+    return _aligned(open_picture(content, limits), faces, limits)
 
 
-def _aligned(picture: Picture, faces: Sequence[Face]) -> list[AlignedFace | None]:
+def _aligned(picture: Picture, faces: Sequence[Face], limits: PictureLimits) -> list[AlignedFace | None]:
     """The aligned crops, from a decode that is large enough for the smallest face and no larger."""
     if not faces:
         return []
     smallest_px = min(max(face.box.width, face.box.height) for face in faces)
-    pixels = picture.rgb(long_side_px=math.ceil(picture.long_side_px * min(1.0, 2 * ALIGNED_SIDE_PX / smallest_px)))
-    scale_x, scale_y = pixels.shape[1] / picture.width_px, pixels.shape[0] / picture.height_px
-    moved = (face.moved(dx=0, dy=0, scale_x=scale_x, scale_y=scale_y) for face in faces)
-    return [align(pixels, face.landmarks) for face in moved]
+    needed_bytes = BYTES_A_PIXEL * picture.width_px * picture.height_px + _BYTES_A_CROP * len(faces)
+    with limits.memory.hold(needed_bytes):
+        pixels = picture.rgb(long_side_px=math.ceil(picture.long_side_px * min(1.0, 2 * ALIGNED_SIDE_PX / smallest_px)))
+        scale_x, scale_y = pixels.shape[1] / picture.width_px, pixels.shape[0] / picture.height_px
+        crops = []
+        for face in faces:
+            still_awaited()
+            moved = face.moved(dx=0, dy=0, scale_x=scale_x, scale_y=scale_y)
+            crops.append(align(pixels, moved.landmarks))
+        return crops
