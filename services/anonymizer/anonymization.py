@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from services.anonymizer.bounds import check_work, region_bytes
 from services.anonymizer.encoding import AS_IT_CAME, Encoded, Output, encode
 from services.anonymizer.jpeg.redaction import redact_jpeg
 from services.anonymizer.jpeg.turbojpeg import UnsupportedJpegError, load_turbojpeg
-from services.anonymizer.redaction import Redaction, cut_outs, redact
+from services.anonymizer.redaction import Redaction, cut_all, extents, redact
 from services.anonymizer.regions import Cutout, Region
 from services.chassis.errors import TooLarge
 from services.chassis.picture import Picture, open_picture
@@ -53,13 +54,17 @@ def anonymize(
 
     Raises:
         InvalidPicture: The content is no picture that can be treated (also UnsupportedFormat).
-        TooLarge: Too many bytes or pixels, of the picture or of what would be answered.
+        TooLarge: Too many bytes or pixels, of the picture or of what would be answered, or regions that cover it too
+            many times over.
         InvalidRequest: A region is absurdly far outside the picture, or the format asked for cannot hold it.
     """
     picture = open_picture(content, limits)
-    cutouts = cut_outs(regions, redaction, width_px=picture.width_px, height_px=picture.height_px)
+    size = {"width_px": picture.width_px, "height_px": picture.height_px}
+    parts = extents(regions, redaction, **size)
+    check_work(parts, redaction, **size)
     notices = [WEAK] if redaction.style.weak else []
-    with limits.memory.hold(_needed_bytes(picture, output)):
+    with limits.memory.hold(_needed_bytes(picture, output) + region_bytes(parts)):
+        cutouts = cut_all(parts, redaction)
         encoded = _in_coefficients(picture, cutouts, redaction, output)
         if encoded is None:
             encoded = _in_pixels(picture, cutouts, redaction, output)
@@ -78,7 +83,7 @@ def anonymize(
         media_type=encoded.format.media_type,
         width_px=picture.width_px,
         height_px=picture.height_px,
-        hidden_regions=len(cutouts),
+        hidden_regions=len(parts),
         notice=" ".join(notices),
     )
 

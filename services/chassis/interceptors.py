@@ -6,23 +6,25 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import grpc
-from google.protobuf.message import DecodeError, Message
+from google.protobuf import descriptor_pool
+from google.protobuf.message import Message
 
 from services.chassis import request_id, tracing
 from services.chassis.errors import FacetError, InvalidRequest
 from services.chassis.metrics import TierMetrics
+from services.chassis.parsing import Parser
 from services.chassis.status import DETAILS_KEY, code_of, to_status
 
 _log = logging.getLogger("facet.access")
 
 Context = grpc.aio.ServicerContext[Any, Any]
 HEALTH_PREFIX = "/grpc.health.v1."
-_Parse = Callable[[bytes], Message]
 
 
 @dataclass(slots=True)
@@ -51,6 +53,9 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
     def __init__(self, metrics: TierMetrics) -> None:
         self._metrics = metrics
+        self._executor = ThreadPoolExecutor(
+            1, "parser"
+        )  # a second thread would only wait: parsing needs the interpreter
 
     async def intercept_service(
         self,
@@ -62,7 +67,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         method = handler_call_details.method
         if handler is None:
             return None
-        parse, serialization = _parser(handler), {"response_serializer": handler.response_serializer}
+        parse, serialization = self._parser(method, handler), {"response_serializer": handler.response_serializer}
         unlogged = method.startswith(HEALTH_PREFIX)
         if handler.unary_unary is not None:
             inner = handler.unary_unary
@@ -75,24 +80,31 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             return grpc.stream_stream_rpc_method_handler(call, **serialization)
         return handler
 
-    def _unary(self, method: str, inner: Any, parse: _Parse) -> Any:  # noqa: ANN401  (grpc's own types end here)
+    def _parser(self, method: str, handler: grpc.RpcMethodHandler[Any, Any]) -> Parser:
+        inner = handler.request_deserializer
+        assert inner is not None  # noqa: S101  (generated handlers have one)
+        service, _, name = method.removeprefix("/").partition("/")
+        kind = descriptor_pool.Default().FindServiceByName(service).methods_by_name[name].input_type
+        return Parser(inner, kind, self._executor)
+
+    def _unary(self, method: str, inner: Any, parse: Parser) -> Any:  # noqa: ANN401  (grpc's own types end here)
         async def call(content: bytes, context: Context) -> Message:
             async with self._observed(method, context) as record:
                 record.received(content)
-                response: Message = await inner(parse(content), context)
+                response: Message = await inner(await parse(content), context)
                 record.answered(response)
                 return response
 
         return call
 
-    def _stream(self, method: str, inner: Any, parse: _Parse) -> Any:  # noqa: ANN401
+    def _stream(self, method: str, inner: Any, parse: Parser) -> Any:  # noqa: ANN401
         async def call(contents: AsyncIterator[bytes], context: Context) -> AsyncIterator[Message]:
             async with self._observed(method, context) as record:
 
                 async def counted() -> AsyncIterator[Message]:
                     async for content in contents:
                         record.received(content)
-                        yield parse(content)
+                        yield await parse(content)
 
                 async for response in inner(counted(), context):
                     record.answered(response)
@@ -159,31 +171,12 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             )
 
 
-def _parser(handler: grpc.RpcMethodHandler[Any, Any]) -> _Parse:
-    """Parses what the handler takes.
-
-    Raises:
-        InvalidRequest: It is no such message.
-    """
-    inner = handler.request_deserializer
-    assert inner is not None  # noqa: S101  (generated handlers have one)
-
-    def parse(content: bytes) -> Message:
-        try:
-            message: Message = inner(content)
-        except DecodeError as error:
-            raise InvalidRequest("the message cannot be parsed: it is damaged, or of another type") from error
-        return message
-
-    return parse
-
-
-def _parsing(inner: Any, parse: _Parse) -> Any:  # noqa: ANN401
+def _parsing(inner: Any, parse: Parser) -> Any:  # noqa: ANN401
     """The handler of one request, with nothing around it but the parsing."""
 
     async def call(content: bytes, context: Context) -> Any:  # noqa: ANN401
         try:
-            request = parse(content)
+            request = await parse(content)
         except InvalidRequest as error:
             return await _abort(context, error)
         return await inner(request, context)

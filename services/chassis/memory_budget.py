@@ -44,9 +44,10 @@ class MemoryBudget:
             DeadlinePassed: Whoever it is for waited no longer.
         """
         if needed_bytes > self._total_bytes:
+            needed_mib, total_mib = math.ceil(needed_bytes / _MIB), math.floor(self._total_bytes / _MIB)
             raise TooLarge(
-                f"the picture takes about {math.ceil(needed_bytes / _MIB)} MiB to work on, and this server has "
-                f"{math.floor(self._total_bytes / _MIB)}; send it with fewer pixels, or give the server more memory"
+                f"the picture takes about {needed_mib} MiB to work on, and this server has {total_mib}; send it with "
+                "fewer pixels, or regions, or give the server more memory"
             )
         with self._in_turn(), self._freed:
             while not self._freed.wait_for(lambda: self._held_bytes + needed_bytes <= self._total_bytes, _LOOK_S):

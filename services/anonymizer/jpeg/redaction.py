@@ -19,6 +19,7 @@ from services.anonymizer.metadata import kept_exif
 from services.anonymizer.redaction import NOISE, Redaction, outline_width_px
 from services.anonymizer.regions import Cutout, Mask
 from services.anonymizer.styles import Scene, Style
+from services.chassis.patience import still_awaited
 from services.chassis.picture import Picture
 
 _TWO_VALUES_FROM = 192
@@ -167,6 +168,7 @@ class _Plane:
         self._needed = (self._touched & ~self._whole) | self._outlined
         seen = self._needed.copy()
         for cutout in placed.cutouts:
+            still_awaited()
             window = self._window(cutout)
             seen[window.rows, window.columns] = True
             if self._values_a_side(cutout) == BLOCK_PX:
@@ -177,6 +179,7 @@ class _Plane:
     def draw(self) -> None:
         """Hides what is to be hidden, then draws the frames around it."""
         for cutout in self._placed.cutouts:
+            still_awaited()
             self._hide(cutout)
         at = np.nonzero(self._outlined)
         framed = self._placed.outlines.samples(self._sampling, (at[0], at[1]))
