@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from facet.v1 import anonymizer_pb2, detector_pb2
 from gateway.checking import Checked, Checker, Hidden, request_to_hide
 from gateway.choosing import Choice, Chosen
 from gateway.deadline import Deadline
+from gateway.off_loop import off_loop
 from gateway.pipeline import Pipeline
 from gateway.receipts import ReceiptKey, receipt_of
 from services.chassis.errors import InvalidRequest, NotReady
@@ -62,7 +64,7 @@ class Anonymization:
         if order.receipt:
             self.receipt_key()
         chosen = await order.choice.choose(order.content, order.config, deadline)
-        request = request_to_hide(order.content, chosen.hidden, order.redaction)
+        request = await off_loop(partial(request_to_hide, order.content, chosen.hidden, order.redaction), deadline)
         request.output = order.output
         picture = await self._pipeline.hide(request, deadline)
         _refuse_other_size(chosen, picture)
@@ -72,7 +74,7 @@ class Anonymization:
                 original=order.content, chosen=chosen, picture=picture, config=order.config, redaction=order.redaction
             )
             checked = await self._checker.check(hidden, deadline)
-        return self._answer(order, chosen, picture, checked)
+        return await off_loop(partial(self._answer, order, chosen, picture, checked), deadline)
 
     def receipt_key(self) -> ReceiptKey:
         """The key that signs receipts.

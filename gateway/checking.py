@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from facet.v1 import anonymizer_pb2, detector_pb2, geometry_pb2, image_pb2
 from gateway.choosing import Chosen, unlimited
 from gateway.deadline import Deadline
-from gateway.overlaps import box_of, touches_any
+from gateway.off_loop import off_loop
+from gateway.overlaps import box_of, touch_any, where
 from gateway.patches import is_one_colour
 from gateway.pipeline import Pipeline
 from gateway.recognition import Recognition
 from services.chassis.errors import StillRecognisable
+from services.chassis.patience import still_awaited
 
 ROUNDS = 3
 """So often a picture is hidden more strongly before the check is given up."""
@@ -72,25 +75,21 @@ class Checker:
         recognition = await Recognition.of(self._pipeline, hidden.original, hidden.chosen.hidden, deadline)
         config = unlimited(hidden.config)
         config.include_aligned = True
-        known = [box_of(face) for face in hidden.chosen.hidden]
+        known = list(hidden.chosen.hidden)
         escalated: list[geometry_pb2.Face] = []
         new_faces, rounds = 0, 0
         while True:
             content = picture.image.content
             detection = await self._pipeline.detect(content, config, deadline)
-            found = [
-                face
-                for face in detection.faces
-                if hidden.chosen.must_not_show(box_of(face)) and not is_one_colour(face.aligned)
-            ]
+            found = await off_loop(partial(_still_found, hidden.chosen, detection.faces), deadline)
             recognised = await recognition.still_known(content, deadline)
-            exposed = to_hide_again(found, recognised, hidden.chosen.hidden)
+            exposed = await off_loop(partial(to_hide_again, found, recognised, hidden.chosen.hidden), deadline)
             if not exposed:
-                places = [box_of(face) for face in escalated]
+                again = await off_loop(partial(_touching, hidden.chosen.hidden, escalated), deadline)
                 return Checked(
                     picture=picture,
                     escalated=escalated,
-                    hidden_again=sum(touches_any(box_of(face), places) for face in hidden.chosen.hidden),
+                    hidden_again=len(again),
                     new_faces=new_faces,
                     detection_model=detection.model_id,
                     embedding_model=recognition.model_id,
@@ -103,7 +102,7 @@ class Checker:
                 )
             rounds += 1
             picture = await self._pipeline.hide(request_to_hide(content, exposed, redaction), deadline)
-            new = [box for box in map(box_of, exposed) if not touches_any(box, known)]
+            new = await off_loop(partial(_touching, exposed, known, wanted=False), deadline)
             known += new
             new_faces += len(new)
             escalated += exposed
@@ -115,12 +114,27 @@ def to_hide_again(
     hidden: Sequence[geometry_pb2.Face],
 ) -> list[geometry_pb2.Face]:
     """What is to be hidden more strongly: faces found, hidden ones that they lie on, and hidden ones recognised."""
-    places = [box_of(face) for face in found]
-    beneath = [face for face in hidden if touches_any(box_of(face), places)]
+    beneath = _touching(hidden, found)
     known = {id(face): face for face in (*beneath, *recognised)}
     seen = [geometry_pb2.Face(box=seen_by_recogniser(face)) for face in recognised]
     # The landmarks of a found face were found in what is hidden, and say nothing of how it is turned.
     return [*(geometry_pb2.Face(box=face.box) for face in found), *known.values(), *seen]
+
+
+def _still_found(chosen: Chosen, faces: Sequence[geometry_pb2.Face]) -> list[geometry_pb2.Face]:
+    found = []
+    for face in faces:
+        still_awaited()
+        if chosen.must_not_show(box_of(face)) and not is_one_colour(face.aligned):
+            found.append(face)
+    return found
+
+
+def _touching(
+    faces: Sequence[geometry_pb2.Face], others: Sequence[geometry_pb2.Face], *, wanted: bool = True
+) -> list[geometry_pb2.Face]:
+    """Those of `faces` that may be one of `others`, or else that are none."""
+    return where(faces, touch_any(map(box_of, faces), map(box_of, others)) == wanted)
 
 
 def seen_by_recogniser(face: geometry_pb2.Face) -> geometry_pb2.BoundingBox:

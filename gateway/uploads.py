@@ -11,10 +11,9 @@ from fastapi import Request
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
+from gateway.documents import MAX_DOCUMENT_BYTES
 from services.chassis.errors import InvalidRequest, TooLarge
-from services.chassis.settings import MIB
 
-MAX_DOCUMENT_BYTES = 4 * MIB
 MAX_REFERENCES = 64
 MAX_REFERENCE_PICTURES = 2
 """All references of a request together may be as large as so many of the largest pictures."""
