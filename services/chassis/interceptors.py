@@ -15,7 +15,7 @@ import grpc
 from google.protobuf import descriptor_pool
 from google.protobuf.message import Message
 
-from services.chassis import request_id, tracing
+from services.chassis import replica, request_id, tracing
 from services.chassis.errors import FacetError, InvalidRequest
 from services.chassis.metrics import TierMetrics
 from services.chassis.parsing import Parser
@@ -91,6 +91,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         async def call(content: bytes, context: Context) -> Message:
             async with self._observed(method, context) as record:
                 record.received(content)
+                await context.send_initial_metadata(((replica.KEY, replica.replica_id()),))
                 response: Message = await inner(await parse(content), context)
                 record.answered(response)
                 return response
@@ -179,6 +180,7 @@ def _parsing(inner: Any, parse: Parser) -> Any:  # noqa: ANN401
             request = await parse(content)
         except InvalidRequest as error:
             return await _abort(context, error)
+        context.set_trailing_metadata(((replica.KEY, replica.replica_id()),))
         return await inner(request, context)
 
     return call
