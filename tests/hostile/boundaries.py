@@ -111,6 +111,11 @@ def crowd(faces_a_side: int, face_px: int) -> bytes:
     return _file(picture, "JPEG", quality=60)
 
 
+def tall_picture() -> bytes:
+    """A small JPEG of 65,000 rows."""
+    return _file(Image.new("RGB", (16, 65_000), (90, 120, 150)), "JPEG")
+
+
 def document(width: int, height: int, boxes: Sequence[tuple[float, float, float, float]]) -> bytes:
     """As `/v1/detect` answers it."""
     names = ("x_min", "y_min", "x_max", "y_max")
@@ -120,7 +125,7 @@ def document(width: int, height: int, boxes: Sequence[tuple[float, float, float,
 
 def boundaries() -> list[Boundary]:
     """What is sent, REST first."""
-    tall = _file(Image.new("RGB", (16, 65_000), (90, 120, 150)), "JPEG")
+    tall = tall_picture()
     wide = _file(Image.new("RGB", (6000, 5000), (90, 120, 150)), "JPEG")
     small = _file(Image.new("RGB", (640, 480), (90, 120, 150)), "JPEG")
     people = crowd(100, 24)

@@ -1,4 +1,4 @@
-"""What becomes of a call whose replica ends while it works on it: sent again once at most, and never to the last one."""
+"""What becomes of a call whose replica ends while it works on it: sent again once at most, never to the last one."""
 
 from __future__ import annotations
 
