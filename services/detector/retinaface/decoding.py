@@ -91,4 +91,5 @@ def without_overlapping(found: Findings, max_iou: float = 0.4) -> Findings:
     """Greedy non-maximum suppression, with areas counted as the reference implementation counts them (+1 pixel)."""
     pairs = alike_pairs(found, Overlapping(max_iou), least_iou=max_iou, pixel=1.0)
     owner = first_come(len(found), pairs)
-    return found[owner == np.arange(len(found))]
+    kept: Findings = found[owner == np.arange(len(found))]
+    return kept

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
-from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 
 from facet.v1 import anonymizer_pb2, detector_pb2, embedder_pb2, geometry_pb2, image_pb2
@@ -25,6 +25,11 @@ def executor() -> Iterator[ThreadPoolExecutor]:
         yield executor
 
 
+def parser(parse: Callable[[bytes], Message], kind: type[Message], executor: ThreadPoolExecutor) -> Parser:
+    descriptor: Any = kind.DESCRIPTOR  # of the implementation in C, which the types do not know
+    return Parser(parse, descriptor, executor)
+
+
 async def parsed(content: bytes, kind: type[Message], executor: ThreadPoolExecutor) -> tuple[Message, bool]:
     """The message, and whether this thread has parsed it."""
     by: list[int] = []
@@ -33,8 +38,7 @@ async def parsed(content: bytes, kind: type[Message], executor: ThreadPoolExecut
         by.append(threading.get_ident())
         return kind.FromString(content)
 
-    descriptor: Descriptor = kind.DESCRIPTOR
-    message = await Parser(parse, descriptor, executor)(content)
+    message = await parser(parse, kind, executor)(content)
     return message, by == [threading.get_ident()]
 
 
@@ -81,7 +85,7 @@ async def test_a_message_of_too_many_parts_is_refused_unparsed(
         pytest.fail("must not be parsed")
 
     with pytest.raises(InvalidRequest, match="too many parts"):
-        await Parser(parse, kind.DESCRIPTOR, executor)(content)
+        await parser(parse, kind, executor)(content)
 
 
 @pytest.mark.parametrize(
