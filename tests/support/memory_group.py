@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.support.waiting import eventually
 
 _ROOT = Path("/sys/fs/cgroup")
 _V1 = _ROOT / "memory"
@@ -49,7 +52,7 @@ def can_limit_memory() -> bool:
 
 @contextmanager
 def memory_group(limit_bytes: int) -> Iterator[MemoryGroup]:
-    """Made for as long as the context lasts; all in it has to have ended by then."""
+    """Made for as long as the context lasts; what is left in it then is ended."""
     version_1 = _V1.is_dir()
     folder = (_V1 if version_1 else _ROOT) / f"facet-test-{uuid.uuid4().hex}"
     folder.mkdir()
@@ -59,4 +62,7 @@ def memory_group(limit_bytes: int) -> Iterator[MemoryGroup]:
             (folder / "memory.swap.max").write_text("0")
         yield MemoryGroup(folder=folder, version_1=version_1)
     finally:
+        for process in (folder / "cgroup.procs").read_text().split():
+            os.kill(int(process), signal.SIGKILL)
+        eventually(lambda: not (folder / "cgroup.procs").read_text())
         folder.rmdir()
