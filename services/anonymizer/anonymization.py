@@ -64,7 +64,7 @@ def anonymize(
     parts = list(dict.fromkeys(touching))  # what is asked for twice is hidden once
     check_work(parts, redaction, **size)
     notices = [WEAK] if redaction.style.weak else []
-    with limits.memory.hold(_needed_bytes(picture, output) + region_bytes(parts)):
+    with limits.memory.hold(_needed_bytes(picture, output) + region_bytes(parts, **size)):
         cutouts = cut_all(parts, redaction)
         encoded = _in_coefficients(picture, cutouts, redaction, output)
         if encoded is None:

@@ -20,6 +20,8 @@ ALWAYS_PX = 16_000_000
 _BYTES_A_LINE = 32
 """Where a region begins and ends in each row: upright, as stored, and in its frame."""
 _BYTES_A_REGION = 4096
+_BYTES_A_HIDDEN_PIXEL = 4
+"""Of a JPEG: the coefficients of the blocks that are changed."""
 
 
 def check_count(regions: int) -> None:
@@ -51,9 +53,11 @@ def check_work(parts: Sequence[Extent], redaction: Redaction, *, width_px: int, 
         )
 
 
-def region_bytes(parts: Sequence[Extent]) -> int:
-    """What these regions take while they are hidden."""
-    return _BYTES_A_LINE * _lines(parts) + _BYTES_A_REGION * len(parts)
+def region_bytes(parts: Sequence[Extent], *, width_px: int, height_px: int) -> int:
+    """What these regions take while they are hidden, beside what one small region does."""
+    covered_px = sum((part.right - part.left) * (part.bottom - part.top) for part in parts)
+    kept_bytes = _BYTES_A_HIDDEN_PIXEL * min(covered_px, width_px * height_px)
+    return _BYTES_A_LINE * _lines(parts) + _BYTES_A_REGION * len(parts) + kept_bytes
 
 
 def _lines(parts: Sequence[Extent]) -> int:

@@ -25,6 +25,8 @@ from services.chassis.picture import Picture
 _TWO_VALUES_FROM = 192
 _ONE_VALUE_FROM = 768
 """Faces of so many samples are drawn with two values to a block's side, or one: fine enough for their cells."""
+_BLOCKS_AT_ONCE = 16_384
+"""Frames of many regions may touch every block of a picture."""
 _MOST_PX_A_SAMPLE = 4  # what libjpeg-turbo knows of: 4:2:0, 4:1:1 and their like
 
 
@@ -181,10 +183,13 @@ class _Plane:
         for cutout in self._placed.cutouts:
             still_awaited()
             self._hide(cutout)
-        at = np.nonzero(self._outlined)
-        framed = self._placed.outlines.samples(self._sampling, (at[0], at[1]))
-        samples = self.component.samples((at[0], at[1]))
-        self.component.replace((at[0], at[1]), np.where(framed, np.uint8(self._colours.outline), samples))
+        rows, columns = np.nonzero(self._outlined)
+        for start in range(0, len(rows), _BLOCKS_AT_ONCE):
+            still_awaited()
+            at = rows[start : start + _BLOCKS_AT_ONCE], columns[start : start + _BLOCKS_AT_ONCE]
+            framed = self._placed.outlines.samples(self._sampling, at)
+            samples = self.component.samples(at)
+            self.component.replace(at, np.where(framed, np.uint8(self._colours.outline), samples))
 
     def _hide(self, cutout: PlacedCutout) -> None:
         """Draws all that is hidden in the cutout's box."""
