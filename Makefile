@@ -75,6 +75,7 @@ faults: $(VENV)/.dev models system nameserver network ## Kill, hang, slow, freez
 
 fuzz: $(VENV)/.dev models system ## Send 100,000 fuzzed requests over REST, raw HTTP and gRPC; none may end in a fault (ten minutes)
 	@$(PIP) schemathesis
+	@$(BIN)/python -m tests.hostile.boundaries
 	@$(BIN)/python -m tests.hostile.fuzz $(FUZZ_FLAGS)
 
 soak: $(VENV)/.dev models system ## Send 20,000 pictures; no process may grow (ten minutes)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from facet.v1 import anonymizer_pb2, detector_pb2
 from gateway import notices
 from gateway.checking import Checked, Checker, Hidden, request_to_hide
 from gateway.choosing import Choice, Chosen, ChosenBy
 from gateway.deadline import Deadline
+from gateway.off_loop import off_loop
 from gateway.pipeline import Pipeline
 from gateway.receipts import Check, ReceiptKey, Selection, receipt_of
 from services.chassis.errors import InvalidRequest, NotReady
@@ -65,7 +67,7 @@ class Anonymization:
         if order.receipt:
             self.receipt_key()
         chosen = await order.choice.choose(order.content, order.config, deadline)
-        request = request_to_hide(order.content, chosen.hidden, order.redaction)
+        request = await off_loop(partial(request_to_hide, order.content, chosen.hidden, order.redaction), deadline)
         request.output = order.output
         picture = await self._pipeline.hide(request, deadline)
         _refuse_other_size(chosen, picture)
@@ -80,7 +82,7 @@ class Anonymization:
                 hide_all=order.hide_all,
             )
             checked = await self._checker.check(hidden, deadline)
-        return self._answer(order, chosen, picture, checked)
+        return await off_loop(partial(self._answer, order, chosen, picture, checked), deadline)
 
     def receipt_key(self) -> ReceiptKey:
         """The key that signs receipts.

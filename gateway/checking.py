@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from facet.v1 import anonymizer_pb2, detector_pb2, geometry_pb2, image_pb2
 from gateway.choosing import Chosen, ChosenBy
 from gateway.deadline import Deadline
-from gateway.overlaps import box_of, touches_any
+from gateway.off_loop import off_loop
+from gateway.overlaps import box_of, touch_any, where
 from gateway.patches import is_one_colour
 from gateway.pipeline import Pipeline
 from gateway.recognition import Recognition
 from services.chassis.errors import StillRecognisable
-from services.chassis.geometry import Box
-from services.chassis.wire import box_from_wire
+from services.chassis.patience import still_awaited
 
 ROUNDS = 3
 """So often a picture is hidden more strongly before the check is given up."""
@@ -80,31 +81,32 @@ class Checker:
         picture, redaction = hidden.picture, _in_one_colour(hidden.redaction)
         recognition = await Recognition.of(self._pipeline, hidden.original, hidden.chosen.hidden, deadline)
         config = _of_the_check(hidden)
-        known = [box_of(face) for face in hidden.chosen.hidden]
-        escalated: list[geometry_pb2.BoundingBox] = []
+        known = list(hidden.chosen.hidden)
+        escalated: list[geometry_pb2.Face] = []
         new_faces, rounds = 0, 0
         while True:
             content = picture.image.content
             detection = await self._pipeline.detect(content, config, deadline)
-            seen = [face for face in detection.faces if not is_one_colour(face.aligned)]
             weaker = await self._weaker(detection, content, deadline)
-            if hidden.hide_all:
-                seen += weaker
-            found = [face for face in seen if hidden.chosen.must_not_show(box_of(face))]
+            searched = [*detection.faces, *(weaker if hidden.hide_all else ())]
+            found = await off_loop(partial(_still_found, hidden.chosen, searched), deadline)
             recognised = await recognition.still_known(content, deadline)
-            exposed = to_hide_again(found, recognised, hidden.chosen.hidden)
+            exposed = await off_loop(partial(to_hide_again, found, recognised, hidden.chosen.hidden), deadline)
             if not exposed:
-                places = [box_from_wire(box, field="box") for box in escalated]
-                before = hidden.chosen.visible_faces
+                again = await off_loop(partial(_touching, hidden.chosen.hidden, escalated), deadline)
+                visible = hidden.chosen.visible_faces
+                if visible is None:
+                    beside = partial(_touching, [*detection.faces, *weaker], known, wanted=False)
+                    visible = len(await off_loop(beside, deadline))
                 return Checked(
                     picture=picture,
-                    escalated=escalated,
-                    hidden_again=sum(touches_any(box_of(face), places) for face in hidden.chosen.hidden),
+                    escalated=[face.box for face in escalated],
+                    hidden_again=len(again),
                     new_faces=new_faces,
                     detection_model=detection.model_id,
                     embedding_model=recognition.model_id,
                     identity=recognition.summary,
-                    visible_faces=before if before is not None else _count_beside(known, (*seen, *weaker)),
+                    visible_faces=visible,
                     by=hidden.chosen.by,
                 )
             if rounds == ROUNDS:
@@ -114,10 +116,10 @@ class Checker:
                 )
             rounds += 1
             picture = await self._pipeline.hide(request_to_hide(content, exposed, redaction), deadline)
-            new = [box for box in map(box_of, exposed) if not touches_any(box, known)]
+            new = await off_loop(partial(_touching, exposed, known, wanted=False), deadline)
             known += new
             new_faces += len(new)
-            escalated += picture.hidden
+            escalated += [geometry_pb2.Face(box=box) for box in picture.hidden]
 
     async def _weaker(
         self, detection: detector_pb2.DetectFacesResponse, content: bytes, deadline: Deadline
@@ -134,12 +136,27 @@ def to_hide_again(
     hidden: Sequence[geometry_pb2.Face],
 ) -> list[geometry_pb2.Face]:
     """What is to be hidden more strongly: faces found, hidden ones that they lie on, and hidden ones recognised."""
-    places = [box_of(face) for face in found]
-    beneath = [face for face in hidden if touches_any(box_of(face), places)]
+    beneath = _touching(hidden, found)
     known = {id(face): face for face in (*beneath, *recognised)}
     seen = [geometry_pb2.Face(box=seen_by_recogniser(face)) for face in recognised]
     # The landmarks of a found face were found in what is hidden, and say nothing of how it is turned.
     return [*(geometry_pb2.Face(box=face.box) for face in found), *known.values(), *seen]
+
+
+def _still_found(chosen: Chosen, faces: Sequence[geometry_pb2.Face]) -> list[geometry_pb2.Face]:
+    found = []
+    for face in faces:
+        still_awaited()
+        if chosen.must_not_show(box_of(face)) and not is_one_colour(face.aligned):
+            found.append(face)
+    return found
+
+
+def _touching(
+    faces: Sequence[geometry_pb2.Face], others: Sequence[geometry_pb2.Face], *, wanted: bool = True
+) -> list[geometry_pb2.Face]:
+    """Those of `faces` that may be one of `others`, or else that are none."""
+    return where(faces, touch_any(map(box_of, faces), map(box_of, others)) == wanted)
 
 
 def seen_by_recogniser(face: geometry_pb2.Face) -> geometry_pb2.BoundingBox:
@@ -159,10 +176,6 @@ def request_to_hide(
         regions=[anonymizer_pb2.Region(box=face.box, landmarks=face.landmarks) for face in faces],
         redaction=redaction,
     )
-
-
-def _count_beside(places: Sequence[Box], faces: Sequence[geometry_pb2.Face]) -> int:
-    return sum(not touches_any(box_of(face), places) for face in faces)
 
 
 def _of_the_check(hidden: Hidden) -> detector_pb2.DetectionConfig:

@@ -14,7 +14,8 @@ from facet.v1 import detector_pb2, geometry_pb2
 from gateway import notices
 from gateway.deadline import Deadline
 from gateway.given_faces import read_given_faces
-from gateway.overlaps import box_of, lies_in_any, touches_any
+from gateway.off_loop import off_loop
+from gateway.overlaps import Places, box_of, lies_in_any, touches_any
 from gateway.pipeline import Pipeline
 from gateway.references import embed_references
 from gateway.selection import Keep, Only
@@ -79,7 +80,7 @@ def choice_of(upload: AnonymizationUpload, pipeline: Pipeline, *, hide_all: bool
         hide_all: Whether a found face may stay visible by whom it shows alone, whatever else the request says.
 
     Raises:
-        InvalidRequest: It asks for two ways at once, or its `faces` are malformed.
+        InvalidRequest: It asks for two ways at once.
     """
     asked = [field for field in ("faces", "keep", "only") if getattr(upload, field)]
     if len(asked) > 1:
@@ -121,27 +122,28 @@ class GivenChoice:
     """Exactly the faces that a caller gives; nothing is detected."""
 
     def __init__(self, document: bytes, *, hide_all: bool = False) -> None:
-        """Reads them.
-
-        Raises:
-            InvalidRequest: They are malformed.
-        """
-        self._given = read_given_faces(document)
+        """They are read when they are chosen, as that may take long."""
+        self._document = document
         self._hide_all = hide_all
 
     async def choose(
         self,
         content: bytes,  # noqa: ARG002
         config: detector_pb2.DetectionConfig,  # noqa: ARG002
-        deadline: Deadline,  # noqa: ARG002
+        deadline: Deadline,
     ) -> Chosen:
-        """What else a search of the result finds was left visible on purpose."""
-        boxes = [box_of(face) for face in self._given.faces]
+        """What else a search of the result finds was left visible on purpose.
+
+        Raises:
+            InvalidRequest: They are malformed.
+        """
+        given = await off_loop(partial(read_given_faces, self._document), deadline)
+        places = Places(map(box_of, given.faces))
         return Chosen(
             by=ChosenBy.CALLER,
-            hidden=self._given.faces,
-            must_not_show=_all_but([]) if self._hide_all else partial(touches_any, others=boxes),
-            size_px=(self._given.width_px, self._given.height_px),
+            hidden=given.faces,
+            must_not_show=_all_but([]) if self._hide_all else partial(touches_any, others=places),
+            size_px=(given.width_px, given.height_px),
         )
 
 
@@ -206,7 +208,7 @@ def _joined(*sentences: str) -> str:
 
 
 def _all_but(shown: Sequence[geometry_pb2.Face]) -> Callable[[Box], bool]:
-    boxes = [box_of(face) for face in shown]
+    boxes = Places(map(box_of, shown))
 
     def must_not_show(found: Box) -> bool:
         return not lies_in_any(found, boxes)

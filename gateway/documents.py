@@ -6,22 +6,29 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from services.chassis.errors import InvalidRequest
+from services.chassis.errors import InvalidRequest, TooLarge
+from services.chassis.settings import MIB
+
+MAX_DOCUMENT_BYTES = 4 * MIB
+_BEGINNING_BYTES = 1024
 
 Document = TypeVar("Document", bound=BaseModel)
 
 
 def is_document(content: bytes) -> bool:
     """Whether it is a JSON object rather than a picture; no picture format begins with a brace."""
-    return content.lstrip()[:1] == b"{"
+    return content[:_BEGINNING_BYTES].lstrip()[:1] == b"{"
 
 
 def read_document(kind: type[Document], content: bytes, *, field: str) -> Document:
     """The document in `content`.
 
     Raises:
+        TooLarge: It has more than MAX_DOCUMENT_BYTES.
         InvalidRequest: It is not JSON or not as `kind` has it; the message names the place below `field`.
     """
+    if len(content) > MAX_DOCUMENT_BYTES:
+        raise TooLarge(f"{field}: at most {MAX_DOCUMENT_BYTES} bytes of JSON are accepted, these are {len(content)}")
     try:
         return kind.model_validate_json(content)
     except ValidationError as error:

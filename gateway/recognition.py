@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Self
 
 import numpy as np
 
-from facet.v1 import geometry_pb2
+from facet.v1 import embedder_pb2, geometry_pb2
 from gateway.deadline import Deadline
+from gateway.off_loop import off_loop
 from gateway.patches import is_one_colour
 from gateway.pipeline import Pipeline
 from gateway.selection import Vector
 from services.chassis.errors import NotReady
+
+MAX_COMPARED = 1024
+"""Faces whose crops and embeddings are held at once; `summary` tells that the others were not compared."""
 
 
 class Recognition:
@@ -38,8 +43,9 @@ class Recognition:
         recognition = cls(pipeline, len(faces))
         if not await pipeline.embedder_serves():
             return recognition
-        crops = await pipeline.align(original, faces, deadline)
-        alignable = [(face, crop) for face, crop in zip(faces, crops, strict=True) if crop is not None]
+        compared = faces[:MAX_COMPARED]
+        crops = await pipeline.align(original, compared, deadline)
+        alignable = [(face, crop) for face, crop in zip(compared, crops, strict=True) if crop is not None]
         try:
             model = await pipeline.deciding_model(deadline)
             embeddings, model_id = await pipeline.embed_aligned([crop for _, crop in alignable], deadline)
@@ -74,6 +80,11 @@ class Recognition:
         if model_id != self.model_id:  # it left or changed meanwhile
             self._known, self.model_id = [], ""
             return []
+        return await off_loop(partial(self._recognised, crops, embeddings), deadline)
+
+    def _recognised(
+        self, crops: Sequence[geometry_pb2.AlignedFace], embeddings: Sequence[embedder_pb2.Embedding]
+    ) -> list[geometry_pb2.Face]:
         return [
             face
             for (face, before), crop, after in zip(self._known, crops, embeddings, strict=True)

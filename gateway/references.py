@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
@@ -10,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from facet.v1 import detector_pb2, embedder_pb2, geometry_pb2
 from gateway.deadline import Deadline
 from gateway.documents import is_document, read_document
+from gateway.off_loop import off_loop
 from gateway.pipeline import Pipeline
 from gateway.selection import Vector
 from services.chassis.errors import InvalidRequest, NotReady
@@ -54,7 +56,10 @@ async def embed_references(
         FacetError: As the detector or the embedder answers.
     """
     documents = {name: content for name, content in references.items() if is_document(content)}
-    vectors = [_from_document(content, name, embedding_model) for name, content in documents.items()]
+    vectors = [
+        await off_loop(partial(_from_document, content, name, embedding_model), deadline)
+        for name, content in documents.items()
+    ]
     config = detector_pb2.DetectionConfig(model=detection_model, include_aligned=True)
     crops = []
     for name, content in references.items():

@@ -21,12 +21,13 @@ from facet.v1 import (
 )
 from gateway.deadline import Deadline
 from gateway.handshakes import told_failure
+from gateway.retrying import Attempts, Replicas
 from gateway.settings import TargetSettings
 from services.chassis import request_id, tracing
 from services.chassis.channels import open_channel
 from services.chassis.errors import NotReady
 from services.chassis.settings import SharedSettings
-from services.chassis.status import from_rpc_error
+from services.chassis.status import from_rpc_error, is_told
 from services.chassis.tls import Identities, Identity, identities_of
 
 HEALTH_TIMEOUT_S = 1.0
@@ -71,6 +72,7 @@ class TierClient:
         self._tried = self._shown
         """What the second channel shows, while there is one."""
         self._service = service
+        self._replicas = Replicas(service)
         self._hint = hint
 
     async def call(self, method: Callable[..., Awaitable[Response]], request: object, deadline: Deadline) -> Response:
@@ -90,14 +92,18 @@ class TierClient:
             metadata.append((tracing.TRACEPARENT, traceparent))
         self._replace_channel_of_old_certificate()
         shown = self._shown
-        try:
-            return await method(request, timeout=deadline.remaining_s(), metadata=metadata)
-        except grpc.aio.AioRpcError as error:
-            self._replace_failing_channel()
-            translated = from_rpc_error(error, self.name)
-            if isinstance(translated, NotReady):
-                translated = NotReady(f"{translated}. {self._advice(error, shown)}")
-            raise translated from error
+        attempts = Attempts(lambda: self._replicas.serving(self.channel), deadline)
+        while True:
+            try:
+                return await method(request, timeout=deadline.remaining_s(), metadata=metadata)
+            except grpc.aio.AioRpcError as error:
+                self._replace_failing_channel()
+                translated = from_rpc_error(error, self.name)
+                if await attempts.again(error, refused=isinstance(translated, NotReady) and is_told(error)):
+                    continue
+                if isinstance(translated, NotReady):
+                    translated = NotReady(f"{translated}. {self._advice(error, shown)}")
+                raise translated from error
 
     async def state(self) -> TierState:
         """Asks the tier's health service whether it is ready."""

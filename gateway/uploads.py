@@ -12,13 +12,12 @@ from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
+from gateway.documents import MAX_DOCUMENT_BYTES
 from gateway.mistaken import check_is_no_mistake
 from gateway.preamble import from_first_boundary
 from services.chassis.errors import InvalidRequest, TooLarge, UnsupportedFormat
-from services.chassis.settings import MIB
 from services.chassis.sizes import limit_text
 
-MAX_DOCUMENT_BYTES = 4 * MIB
 MAX_REFERENCES = 64
 MAX_REFERENCE_PICTURES = 2
 """All references of a request together may be as large as so many of the largest pictures."""

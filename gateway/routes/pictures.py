@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from pydantic import BaseModel
 
 from facet.v1.embedder_pb2 import GetModelResponse
 from gateway import problems
@@ -18,6 +19,7 @@ from gateway.deadline import Deadline
 from gateway.deed import deed_of
 from gateway.identity.caller import Scope
 from gateway.identity.guard import Guard
+from gateway.off_loop import off_loop
 from gateway.parameters import AnonymizationParameters, DetectionParameters
 from gateway.pipeline import Pipeline
 from gateway.settings import GatewaySettings
@@ -123,16 +125,21 @@ def picture_routes(
     router = APIRouter(prefix="/v1", tags=["pictures"], responses=problems.DOCUMENTED)
     max_bytes = settings.shared.max_image_bytes
 
-    @router.post("/detect", openapi_extra=_ONE_PICTURE, dependencies=[guard.needs(Scope.DETECT)])
-    async def detect(request: Request, parameters: _Detection, within_s: float = within) -> DetectAnswer:
+    @router.post(
+        "/detect",
+        openapi_extra=_ONE_PICTURE,
+        dependencies=[guard.needs(Scope.DETECT)],
+        response_model=DetectAnswer,
+    )
+    async def detect(request: Request, parameters: _Detection, within_s: float = within) -> Response:
         """Finds the faces of a picture."""
         deed = deed_of(request.scope)
         deed.options = parameters.options()
         content = await read_picture(request, max_bytes=max_bytes)
-        work = pipeline.detect(content, parameters.detection_config(), Deadline(within_s))
-        found = await while_connected(request, work)
+        deadline = Deadline(within_s)
+        found = await while_connected(request, pipeline.detect(content, parameters.detection_config(), deadline))
         deed.tell(found.model_id, faces_found=len(found.faces))
-        return DetectAnswer.of(found)
+        return await _json(lambda: DetectAnswer.of(found), deadline)
 
     @router.post(
         "/anonymize",
@@ -172,16 +179,21 @@ def picture_routes(
         headers = {"X-Facet-Faces": str(done.hidden_faces)} | {name: text for name, text in said.items() if text}
         return Response(done.content, media_type=done.media_type, headers=headers)
 
-    @router.post("/embed", openapi_extra=_ONE_PICTURE, dependencies=[guard.needs(Scope.EMBED)])
-    async def embed(request: Request, parameters: _Detection, within_s: float = within) -> EmbedAnswer:
+    @router.post(
+        "/embed",
+        openapi_extra=_ONE_PICTURE,
+        dependencies=[guard.needs(Scope.EMBED)],
+        response_model=EmbedAnswer,
+    )
+    async def embed(request: Request, parameters: _Detection, within_s: float = within) -> Response:
         """Finds the faces of a picture and embeds each."""
         deed = deed_of(request.scope)
         deed.options = parameters.options()
         content = await read_picture(request, max_bytes=max_bytes)
-        work = pipeline.embed(content, parameters.detection_config(), Deadline(within_s))
-        embedded = await while_connected(request, work)
+        deadline = Deadline(within_s)
+        embedded = await while_connected(request, pipeline.embed(content, parameters.detection_config(), deadline))
         deed.tell(embedded.detection.model_id, embedded.model_id, faces_found=len(embedded.detection.faces))
-        return EmbedAnswer.of(embedded)
+        return await _json(lambda: EmbedAnswer.of(embedded), deadline)
 
     @router.post("/compare", openapi_extra=_TWO_PICTURES, dependencies=[guard.needs(Scope.COMPARE)])
     async def compare(request: Request, parameters: _Detection, within_s: float = within) -> CompareAnswer:
@@ -204,6 +216,12 @@ def picture_routes(
         return ModelsAnswer(models=[*map(ModelAnswer.of_detector, detection), ModelAnswer.of_embedder(embedding)])
 
     return router
+
+
+async def _json(make: Callable[[], BaseModel], deadline: Deadline) -> Response:
+    """The answer's document, made and written off the event loop: that of a crowd takes long."""
+    content = await off_loop(lambda: make().model_dump_json().encode(), deadline)
+    return Response(content, media_type="application/json")
 
 
 def _within(most_s: float) -> Callable[..., float]:

@@ -6,14 +6,15 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from services.anonymizer.bounds import check_work, region_bytes
 from services.anonymizer.encoding import AS_IT_CAME, Encoded, Output, encode
 from services.anonymizer.jpeg.redaction import redact_jpeg
 from services.anonymizer.jpeg.turbojpeg import UnsupportedJpegError, load_turbojpeg
 from services.anonymizer.losses import losses
-from services.anonymizer.redaction import Redaction, cut_outs, redact
+from services.anonymizer.redaction import Redaction, cut_all, extents, redact
 from services.anonymizer.regions import Cutout, Region
 from services.anonymizer.spread import spread_px
-from services.chassis.errors import TooLarge
+from services.chassis.errors import FacetError, TooLarge
 from services.chassis.geometry import Box
 from services.chassis.picture import Picture, open_picture
 from services.chassis.picture_format import PictureFormat
@@ -65,13 +66,18 @@ def anonymize(
 
     Raises:
         InvalidPicture: The content is no picture that can be treated (also UnsupportedFormat).
-        TooLarge: Too many bytes or pixels, of the picture or of what would be answered.
+        TooLarge: Too many bytes or pixels, of the picture or of what would be answered, or regions that cover it too
+            many times over.
         InvalidRequest: A region is absurdly far outside the picture, or the format asked for cannot hold it.
     """
     picture = open_picture(content, limits)
-    cutouts = cut_outs(regions, redaction, width_px=picture.width_px, height_px=picture.height_px)
+    size = {"width_px": picture.width_px, "height_px": picture.height_px}
+    touching = extents(regions, redaction, **size)
+    parts = list(dict.fromkeys(touching))  # what is asked for twice is hidden once
+    check_work(parts, redaction, spread_px=spread_px(picture), **size)
     notices = [WEAK] if redaction.style.weak else []
-    with limits.memory.hold(_needed_bytes(picture, output)):
+    with limits.memory.hold(_needed_bytes(picture, output) + region_bytes(parts, **size)):
+        cutouts = cut_all(parts, redaction)
         encoded = _in_coefficients(picture, cutouts, redaction, output)
         if encoded is None:
             encoded = _in_pixels(picture, cutouts, redaction, output)
@@ -80,10 +86,10 @@ def anonymize(
     if encoded.notice:
         notices.append(encoded.notice)
     notices += losses(picture, encoded)
-    size = len(encoded.content)
-    if size > limits.max_answer_bytes:
+    size_bytes = len(encoded.content)
+    if size_bytes > limits.max_answer_bytes:
         raise TooLarge(
-            f"the hidden picture would have {size_text(size)}; at most {limit_text(limits.max_answer_bytes)} are "
+            f"the hidden picture would have {size_text(size_bytes)}; at most {limit_text(limits.max_answer_bytes)} are "
             "answered: save it as JPEG, or with fewer pixels, and send that"
         )
     return Anonymized(
@@ -91,7 +97,7 @@ def anonymize(
         media_type=encoded.format.media_type,
         width_px=picture.width_px,
         height_px=picture.height_px,
-        hidden=[cutout.face for cutout in cutouts],
+        hidden=[part.face for part in touching],
         notice=" ".join(notices),
     )
 
@@ -107,6 +113,8 @@ def _in_coefficients(
         rewritten = redact_jpeg(picture, cutouts, redaction, turbojpeg, keep_capture_time=output.keep_capture_time)
     except UnsupportedJpegError:
         return None
+    except FacetError:
+        raise
     except Exception as error:  # noqa: BLE001  (what a hostile file brings about is decoded in full, or refused there)
         _logger.warning("a JPEG could not be changed in its coefficients: %s", type(error).__name__)
         return None

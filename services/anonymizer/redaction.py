@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from services.anonymizer.regions import Cutout, Mask, Region, Shape, cut_out, grown
+from services.anonymizer.regions import Cutout, Extent, Mask, Region, Shape, cut, extent, grown
 from services.anonymizer.styles import Mosaic, Scene, Style
 from services.chassis.errors import InvalidRequest
+from services.chassis.patience import still_awaited
 from services.chassis.pixels import Pixels
 
 DEFAULT_MARGIN = 0.3
@@ -45,23 +46,50 @@ class Redaction:
             raise InvalidRequest(f"margin must be between 0 and {MAX_MARGIN}")
 
 
+def extents(regions: Sequence[Region], redaction: Redaction, *, width_px: int, height_px: int) -> list[Extent]:
+    """Where the regions lie that touch a picture of that size.
+
+    Raises:
+        InvalidRequest: A region is absurdly far outside the picture.
+        DeadlinePassed: Nobody waits any more.
+    """
+    found = []
+    for region in regions:
+        still_awaited()
+        part = extent(region, shape=redaction.shape, margin=redaction.margin, width_px=width_px, height_px=height_px)
+        if part is not None:
+            found.append(part)
+    return found
+
+
 def cut_outs(regions: Sequence[Region], redaction: Redaction, *, width_px: int, height_px: int) -> list[Cutout]:
     """The cutouts of the regions that touch a picture of that size.
 
     Raises:
         InvalidRequest: A region is absurdly far outside the picture.
+        DeadlinePassed: Nobody waits any more.
     """
-    found = (
-        cut_out(region, shape=redaction.shape, margin=redaction.margin, width_px=width_px, height_px=height_px)
-        for region in regions
-    )
-    return [cutout for cutout in found if cutout]
+    return cut_all(extents(regions, redaction, width_px=width_px, height_px=height_px), redaction)
+
+
+def cut_all(parts: Sequence[Extent], redaction: Redaction) -> list[Cutout]:
+    """The cutouts of these extents.
+
+    Raises:
+        DeadlinePassed: Nobody waits any more.
+    """
+    cutouts = []
+    for part in parts:
+        still_awaited()
+        cutouts.append(cut(part, redaction.shape))
+    return cutouts
 
 
 def hidden_pixels(cutouts: Sequence[Cutout], *, width_px: int, height_px: int) -> Mask:
     """H x W of the picture, True where any cutout hides."""
     hidden = np.zeros((height_px, width_px), np.bool_)
     for cutout in cutouts:
+        still_awaited()
         hidden[cutout.top : cutout.bottom, cutout.left : cutout.right] |= cutout.mask
     return hidden
 
@@ -78,10 +106,17 @@ def redact(pixels: Pixels, cutouts: Sequence[Cutout], redaction: Redaction, *, s
     size = {"width_px": pixels.width_px, "height_px": pixels.height_px}
     mixed = hidden_pixels([grown(cutout, spread_px, **size) for cutout in cutouts] if spread_px else cutouts, **size)
     for cutout in cutouts:
+        still_awaited()
         _hide(pixels, cutout, redaction.style, mixed, spread_px=spread_px)
     if redaction.outline:
         for cutout in cutouts:
             _outline(pixels, cutout)
+
+
+def context_px(style: Style, face_px: float, spread_px: int) -> int:
+    """How far around a cutout the picture is looked at, where its encoder has carried a pixel so far."""
+    context = style.context_px(face_px)
+    return spread_px + max(context, _LEAST_SEEN_PX) if spread_px and not style.weak else context
 
 
 def outline_width_px(width_px: int, height_px: int) -> int:
@@ -90,9 +125,7 @@ def outline_width_px(width_px: int, height_px: int) -> int:
 
 
 def _hide(pixels: Pixels, cutout: Cutout, style: Style, mixed: Mask, *, spread_px: int) -> None:
-    context = style.context_px(cutout.face_px)
-    if spread_px and not style.weak:
-        context = spread_px + max(context, _LEAST_SEEN_PX)
+    context = context_px(style, cutout.face_px, spread_px)
     left, top = max(0, cutout.left - context), max(0, cutout.top - context)
     window = np.s_[top : cutout.bottom + context, left : cutout.right + context]
     samples, full = pixels.samples[window], int(np.iinfo(pixels.samples.dtype).max)

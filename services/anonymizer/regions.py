@@ -71,8 +71,30 @@ class Cutout:
         return (columns >= self.first[:, None]) & (columns < self.end[:, None])
 
 
-def cut_out(region: Region, *, shape: Shape, margin: float, width_px: int, height_px: int) -> Cutout | None:
-    """The region's cutout in a picture of that size; None where it lies outside.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extent:
+    """Where a region lies in a picture: known before anything is made that grows with it."""
+
+    left: int
+    top: int
+    right: int
+    """Exclusive."""
+    bottom: int
+    """Exclusive."""
+    center: Point
+    along: float
+    """Of an ellipse, half its length along the line between the eyes, pixels."""
+    across: float
+    angle: float
+    """Of that line, radians."""
+    face_px: float
+    """Longer side of the face's box."""
+    face: Box
+    """The part of the face's box within the picture; of the margin, where that alone reaches the picture."""
+
+
+def extent(region: Region, *, shape: Shape, margin: float, width_px: int, height_px: int) -> Extent | None:
+    """Where the region lies in a picture of that size; None where it lies outside.
 
     The ellipse is centred on the box and has the box's width and height plus `margin` times these on each side. With
     both eyes known it is turned along the line between them, and reaches as far along and across that line as the
@@ -96,23 +118,52 @@ def cut_out(region: Region, *, shape: Shape, margin: float, width_px: int, heigh
     top, bottom = max(0, math.floor(center.y - reach_y)), min(height_px, math.ceil(center.y + reach_y))
     if left >= right or top >= bottom:
         return None
-    first, end = np.zeros(bottom - top, np.int32), np.full(bottom - top, right - left, np.int32)
-    if shape is Shape.ELLIPSE:
-        rows = np.arange(top, bottom, dtype=np.float64) + 0.5 - center.y
-        middles, halves = _chords(rows, along=along + _TOUCHED_PX, across=across + _TOUCHED_PX, angle=angle)
-        middles += center.x - left - 0.5
-        first = np.clip(np.ceil(middles - halves), 0, right - left).astype(np.int32)
-        end = np.clip(np.floor(middles + halves) + 1, 0, right - left).astype(np.int32)
-    return Cutout(
+    return Extent(
         left=left,
         top=top,
         right=right,
         bottom=bottom,
-        first=first,
-        end=end,
+        center=center,
+        along=along,
+        across=across,
+        angle=angle,
         face_px=max(box.width, box.height),
         face=_part_within(box, width_px=width_px, height_px=height_px)
         or Box(x_min=left, y_min=top, x_max=right, y_max=bottom),
+    )
+
+
+def cut_out(region: Region, *, shape: Shape, margin: float, width_px: int, height_px: int) -> Cutout | None:
+    """The region's cutout in a picture of that size; None where it lies outside.
+
+    Raises:
+        InvalidRequest: The box is absurdly far outside the picture.
+    """
+    found = extent(region, shape=shape, margin=margin, width_px=width_px, height_px=height_px)
+    return None if found is None else cut(found, shape)
+
+
+def cut(part: Extent, shape: Shape) -> Cutout:
+    """The cutout of that extent."""
+    width, height = part.right - part.left, part.bottom - part.top
+    first, end = np.zeros(height, np.int32), np.full(height, width, np.int32)
+    if shape is Shape.ELLIPSE:
+        rows = np.arange(part.top, part.bottom, dtype=np.float64) + 0.5 - part.center.y
+        middles, halves = _chords(
+            rows, along=part.along + _TOUCHED_PX, across=part.across + _TOUCHED_PX, angle=part.angle
+        )
+        middles += part.center.x - part.left - 0.5
+        first = np.clip(np.ceil(middles - halves), 0, width).astype(np.int32)
+        end = np.clip(np.floor(middles + halves) + 1, 0, width).astype(np.int32)
+    return Cutout(
+        left=part.left,
+        top=part.top,
+        right=part.right,
+        bottom=part.bottom,
+        first=first,
+        end=end,
+        face_px=part.face_px,
+        face=part.face,
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncIterator, Callable, Sequence
-from functools import partial
 from typing import Any
 
 import grpc
@@ -12,7 +11,8 @@ from google.rpc.status_pb2 import Status
 
 from facet.v1 import anonymizer_pb2 as pb
 from facet.v1 import anonymizer_pb2_grpc, image_pb2
-from services.anonymizer.anonymization import anonymize
+from services.anonymizer.anonymization import Anonymized, anonymize
+from services.anonymizer.bounds import check_count
 from services.anonymizer.encoding import Output
 from services.anonymizer.redaction import DEFAULT_MARGIN, DEFAULT_STRENGTH, Redaction
 from services.anonymizer.regions import Region, Shape
@@ -80,14 +80,14 @@ class AnonymizerServicer(anonymizer_pb2_grpc.AnonymizerServiceServicer):
     async def _anonymize(
         self, request: pb.AnonymizeImageRequest, within_s: float | None = None
     ) -> pb.AnonymizeImageResponse:
-        work = partial(
-            anonymize,
-            request.image.content,
-            _regions(request.regions),
-            _redaction(request.redaction),
-            limits=self._limits,
-            output=Output(format=_format(request.output), keep_capture_time=self._keep_capture_time),
-        )
+        check_count(len(request.regions))
+        redaction = _redaction(request.redaction)
+        output = Output(format=_format(request.output), keep_capture_time=self._keep_capture_time)
+
+        def work() -> Anonymized:
+            regions = _regions(request.regions)  # of a crowd that takes some time, too
+            return anonymize(request.image.content, regions, redaction, limits=self._limits, output=output)
+
         done = await self._pool.run(work, size_bytes=len(request.image.content), within_s=within_s)
         return pb.AnonymizeImageResponse(
             image=image_pb2.Image(content=done.content),

@@ -48,7 +48,10 @@ _PROBE_S = 5.0
 HANDSHAKE_S = 10.0
 """How long one that connects may take to say hello, of TLS and of HTTP/2; gRPC allows two minutes."""
 
-_RETRIED = ["UNAVAILABLE", "CANCELLED"]  # CANCELLED: what a server that stops gives a call that has just arrived
+# CANCELLED: what a server that stops gives a call that has just arrived. gRPC sends a call again only until an answer
+# begins, and a tier's begins when the request has arrived (`replica.py`): a call that was being worked on when its
+# replica ended is not sent again from here.
+_RETRIED = ["UNAVAILABLE", "CANCELLED"]
 
 
 def service_config(service: str) -> str:

@@ -20,6 +20,7 @@ from services.chassis.orientation import EXIF_IN_PNG, orientation
 from services.chassis.picture_format import PictureFormat
 from services.chassis.pixels import Pixels, Samples
 from services.chassis.srgb import to_srgb
+from services.chassis.tiff_directory import check_tiff
 
 ACCEPTED = ", ".join(f.name for f in PictureFormat)
 _DECODERS = tuple(f.value for f in PictureFormat)
@@ -72,6 +73,7 @@ def open_file(content: bytes) -> Image.Image:
     _prepare_decoders()
     if content[:4] == b"GIF8":
         raise UnsupportedFormat(f"GIF is not accepted, animated or not; send each frame as one of {ACCEPTED}")
+    check_tiff(content)
     try:
         image = Image.open(io.BytesIO(content), formats=_DECODERS)
         if isinstance(image, TiffImagePlugin.TiffImageFile):

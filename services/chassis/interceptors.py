@@ -6,16 +6,19 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import grpc
-from google.protobuf.message import DecodeError, Message
+from google.protobuf import descriptor_pool
+from google.protobuf.message import Message
 
-from services.chassis import request_id, tracing
+from services.chassis import replica, request_id, tracing
 from services.chassis.errors import DeadlinePassed, FacetError, InvalidRequest, TooSlow
 from services.chassis.metrics import TierMetrics
+from services.chassis.parsing import Parser
 from services.chassis.status import DETAILS_KEY, code_of, to_status
 from services.chassis.streams import Unreadable
 
@@ -26,7 +29,6 @@ HEALTH_PREFIX = "/grpc.health.v1."
 MOST_S = 300.0
 REQUEST_S = 60.0
 """A message of the greatest size then comes at a megabyte a second."""
-_Parse = Callable[[bytes], Message]
 
 
 class NoRequest(InvalidRequest):
@@ -69,6 +71,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         self._metrics = metrics
         self._most_s = most_s
         self._request_s = request_s
+        # One thread: a second would only wait, as parsing needs the interpreter.
+        self._executor = ThreadPoolExecutor(1, "parser")
 
     async def intercept_service(
         self,
@@ -80,7 +84,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         method = handler_call_details.method
         if handler is None:
             return None
-        parse, serialization = _parser(handler), {"response_serializer": handler.response_serializer}
+        parse, serialization = self._parser(method, handler), {"response_serializer": handler.response_serializer}
         unlogged = method.startswith(HEALTH_PREFIX)
         if handler.unary_unary is not None:
             inner = handler.unary_unary
@@ -94,7 +98,14 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             return grpc.stream_stream_rpc_method_handler(call, **serialization)
         return handler
 
-    def _unary(self, method: str, inner: Any, parse: _Parse) -> Any:  # noqa: ANN401  (grpc's own types end here)
+    def _parser(self, method: str, handler: grpc.RpcMethodHandler[Any, Any]) -> Parser:
+        inner = handler.request_deserializer
+        assert inner is not None  # noqa: S101  (generated handlers have one)
+        service, _, name = method.removeprefix("/").partition("/")
+        kind = descriptor_pool.Default().FindServiceByName(service).methods_by_name[name].input_type
+        return Parser(inner, kind, self._executor)
+
+    def _unary(self, method: str, inner: Any, parse: Parser) -> Any:  # noqa: ANN401  (grpc's own types end here)
         async def call(contents: AsyncIterator[bytes], context: Context) -> Message:
             arrived = await self._only_one_of(contents)
             if isinstance(arrived, NoRequest):  # the client left mostly: nothing has happened yet
@@ -102,13 +113,15 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             async with self._observed(method, context) as record, self._bounded():
                 content = _or_raise(arrived)
                 record.received(content)
-                response: Message = await inner(parse(content), context)
+                with _ended_under_it():
+                    await context.send_initial_metadata(((replica.KEY, replica.replica_id()),))
+                response: Message = await inner(await parse(content), context)
                 record.answered(response)
                 return response
 
         return call
 
-    def _stream(self, method: str, inner: Any, parse: _Parse) -> Any:  # noqa: ANN401
+    def _stream(self, method: str, inner: Any, parse: Parser) -> Any:  # noqa: ANN401
         async def call(contents: AsyncIterator[bytes], context: Context) -> None:
             async with self._observed(method, context) as record, self._bounded():
 
@@ -116,7 +129,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                     async for content in contents:
                         record.received(content)
                         try:
-                            item: Message | Unreadable = parse(content)
+                            item: Message | Unreadable = await parse(content)
                         except InvalidRequest as error:
                             item = Unreadable(error)
                         yield item
@@ -130,14 +143,15 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
         return call
 
-    def _unlogged(self, inner: Any, parse: _Parse) -> Any:  # noqa: ANN401
+    def _unlogged(self, inner: Any, parse: Parser) -> Any:  # noqa: ANN401
         """The handler of one request, with nothing around it but the taking and parsing."""
 
         async def call(contents: AsyncIterator[bytes], context: Context) -> Any:  # noqa: ANN401
             try:
-                request = parse(_or_raise(await self._only_one_of(contents)))
+                request = await parse(_or_raise(await self._only_one_of(contents)))
             except FacetError as error:
                 await _abort(context, error)
+            context.set_trailing_metadata(((replica.KEY, replica.replica_id()),))
             with _ended_under_it():
                 return await inner(request, context)
 
@@ -228,25 +242,6 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                     }
                 },
             )
-
-
-def _parser(handler: grpc.RpcMethodHandler[Any, Any]) -> _Parse:
-    """Parses what the handler takes.
-
-    Raises:
-        InvalidRequest: It is no such message.
-    """
-    inner = handler.request_deserializer
-    assert inner is not None  # noqa: S101  (generated handlers have one)
-
-    def parse(content: bytes) -> Message:
-        try:
-            message: Message = inner(content)
-        except DecodeError as error:
-            raise InvalidRequest("the message cannot be parsed: it is damaged, or of another type") from error
-        return message
-
-    return parse
 
 
 def _or_raise(arrived: bytes | FacetError) -> bytes:

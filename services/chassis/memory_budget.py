@@ -11,10 +11,13 @@ from pathlib import Path
 
 from services.chassis.errors import TooLarge
 from services.chassis.memory_limit import usable_memory_bytes
+from services.chassis.patience import still_awaited
 
 _MIB = 1024 * 1024
 _SHARE = 0.75
 """The share of what is free that pictures may take: what they need is an estimate, and messages take memory too."""
+_LOOK_S = 0.25
+"""So often one that waits looks whether it is still awaited itself."""
 _RESIDENT = Path("/proc/self/statm")
 
 
@@ -38,14 +41,17 @@ class MemoryBudget:
 
         Raises:
             TooLarge: They are more than there ever are.
+            DeadlinePassed: Whoever it is for waited no longer.
         """
         if needed_bytes > self._total_bytes:
+            needed_mib, total_mib = math.ceil(needed_bytes / _MIB), math.floor(self._total_bytes / _MIB)
             raise TooLarge(
-                f"the picture takes about {math.ceil(needed_bytes / _MIB)} MiB to work on, and this server has "
-                f"{math.floor(self._total_bytes / _MIB)}; send it with fewer pixels, or give the server more memory"
+                f"the picture takes about {needed_mib} MiB to work on, and this server has {total_mib}; send it with "
+                "fewer pixels, or regions, or give the server more memory"
             )
-        with self._turn, self._freed:
-            self._freed.wait_for(lambda: self._held_bytes + needed_bytes <= self._total_bytes)
+        with self._in_turn(), self._freed:
+            while not self._freed.wait_for(lambda: self._held_bytes + needed_bytes <= self._total_bytes, _LOOK_S):
+                still_awaited()
             self._held_bytes += needed_bytes
         try:
             yield
@@ -53,3 +59,12 @@ class MemoryBudget:
             with self._freed:
                 self._held_bytes -= needed_bytes
                 self._freed.notify_all()
+
+    @contextmanager
+    def _in_turn(self) -> Iterator[None]:
+        while not self._turn.acquire(timeout=_LOOK_S):
+            still_awaited()
+        try:
+            yield
+        finally:
+            self._turn.release()

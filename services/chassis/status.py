@@ -54,6 +54,12 @@ def to_status(error: Exception) -> Status:
     return Status(code=code_of(error).value[0], message=str(error), details=[info])
 
 
+def is_told(error: grpc.aio.AioRpcError) -> bool:
+    """Whether a tier answered so in the words of the domain, rather than that the call broke."""
+    status = rpc_status.from_call(error)
+    return status is not None and any(detail.Is(ErrorInfo.DESCRIPTOR) for detail in status.details)
+
+
 def from_rpc_error(error: grpc.aio.AioRpcError, tier: str) -> Exception:
     """The domain error behind a failed call to `tier`, or the RPC error itself where it is none of ours."""
     status = rpc_status.from_call(error)

@@ -14,6 +14,7 @@ from typing import TypeVar
 from services.chassis import tracing
 from services.chassis.errors import NotReady, Overloaded
 from services.chassis.metrics import TierMetrics
+from services.chassis.patience import Patience, awaited_by, still_awaited
 
 T = TypeVar("T")
 
@@ -26,7 +27,8 @@ class WorkerPool:
 
     So is one that would make all that wait and run hold more than `queue_bytes`, unless it is alone, and one that would
     wait past its deadline: better refused at once, while its caller can still go elsewhere.
-    A piece whose caller left before it began is dropped; one that runs is finished and its result discarded.
+    A piece whose caller left before it began is dropped; one that runs ends when it next asks whether it is still
+    awaited (`patience.py`), as it does when its caller's deadline has passed.
     """
 
     def __init__(self, *, workers: int, queue_size: int, queue_bytes: int, metrics: TierMetrics) -> None:
@@ -64,19 +66,23 @@ class WorkerPool:
         waiting_since = time.perf_counter()
         self._metrics.queue_depth.inc()
         context = contextvars.copy_context()
+        patience = Patience(within_s)
 
         def started() -> T:
             self._metrics.queue_depth.dec()
             started_s = time.perf_counter()
             self._metrics.queue_wait_seconds.observe(started_s - waiting_since)
             try:
-                return context.run(_traced, work, started_s - waiting_since)
+                return context.run(_traced, work, started_s - waiting_since, patience)
             finally:
                 self._learn(time.perf_counter() - started_s)
 
         future = self._executor.submit(started)
         future.add_done_callback(partial(self._leave, size_bytes))
-        return await asyncio.wrap_future(future)
+        try:
+            return await asyncio.wrap_future(future)
+        finally:
+            patience.leave()
 
     def _is_full_for(self, size_bytes: int, within_s: float | None) -> bool:
         if self._admitted >= self._capacity or self._admitted_bytes + size_bytes > self._capacity_bytes:
@@ -102,8 +108,9 @@ class WorkerPool:
         await asyncio.to_thread(self._executor.shutdown, wait=True, cancel_futures=True)
 
 
-def _traced(work: Callable[[], T], waited_s: float) -> T:
+def _traced(work: Callable[[], T], waited_s: float, patience: Patience) -> T:
     """In the context of whoever asked for the work."""
     tracing.past("queue", waited_s)
-    with tracing.span("work"):
+    with tracing.span("work"), awaited_by(patience):
+        still_awaited()
         return work()

@@ -9,6 +9,7 @@ import numpy as np
 
 from services.chassis.geometry import LandmarkType, Point, RgbImage
 from services.chassis.looks import Look
+from services.chassis.patience import still_awaited
 from services.detector.faces import Face, FaceDetector
 from services.detector.merging import without_doubles
 from services.detector.search import Recall
@@ -79,6 +80,7 @@ class BlazeFaceSearch:
             scale_x, scale_y = picture.width_px / pixels.shape[1], picture.height_px / pixels.shape[0]
             threshold = look.min_confidence if min_confidence is None else min_confidence
             for left, top, tile in tiles(pixels, look.tiles_a_side):
+                still_awaited()
                 faces = self._faces(tile, threshold, mirrored=look.mirrored)
                 found.extend(face.moved(dx=left, dy=top, scale_x=scale_x, scale_y=scale_y) for face in faces)
         return without_doubles(found)

@@ -6,8 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from services.chassis.errors import InvalidRequest
+from services.chassis.errors import InvalidRequest, TooLarge
 from services.chassis.looks import Look, TurnedLook
+from services.chassis.patience import still_awaited
 from services.chassis.picture import Picture, open_picture
 from services.chassis.settings import PictureLimits
 from services.detector.alignment import ALIGNED_SIDE_PX, AlignedFace, align
@@ -22,7 +23,12 @@ BYTES_A_PIXEL = 14
 TRANSPARENT_BYTES_A_PIXEL, DEEP_BYTES_A_PIXEL = 24, 28
 """The same where the decoded picture is kept for the next look, and of 16 bits a channel."""
 MAX_ALIGNED = 1024
-"""Faces cut out of a picture at a caller's word, so that an answer stays within a message."""
+"""Faces cut out of a picture for one call, the surest ones, so that an answer stays within a message."""
+MAX_FACES = 20_000
+"""Faces of one picture. One with more is refused: to leave the others out would leave them visible."""
+NOT_ALIGNED = f"Only the {MAX_ALIGNED} surest faces were cut out: nothing is known of whose the others are."
+_BYTES_A_CROP = 3 * 3 * ALIGNED_SIDE_PX**2
+"""A crop, its message, and the message that is sent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +75,7 @@ class Detection:
     left_out: list[Face]
     """What the search found at its own threshold, and the config left out."""
     aligned: list[AlignedFace | None]
-    """One a face where crops were asked for, else empty."""
+    """One a face where crops were asked for, of the first MAX_ALIGNED alone; else empty."""
     model_id: str
     notice: str
     """What an owner should know of this answer; empty where there is nothing to say."""
@@ -97,15 +103,19 @@ def detect(content: bytes, config: DetectionConfig, *, models: DetectorModels, l
         faces = [face for face in found if config.wants(face)][: config.max_faces or None]
         asked_for = {id(face) for face in faces}
         left_out = [face for face in found if id(face) not in asked_for]
-        aligned = _aligned(looks, faces) if config.include_aligned else []
+        if len(found) > MAX_FACES:
+            raise TooLarge(
+                f"the picture shows {len(found)} faces, and at most {MAX_FACES} are answered: send it in parts"
+            )
+    aligned = _aligned(picture, faces[:MAX_ALIGNED], limits) if config.include_aligned else []
     return Detection(
         width_px=picture.width_px,
         height_px=picture.height_px,
         faces=faces,
         left_out=left_out,
-        aligned=aligned,
+        aligned=aligned + [None] * (len(faces) - len(aligned)) if aligned else [],
         model_id=search.model_id(config.recall),
-        notice=search.notice,
+        notice=" ".join(filter(None, (search.notice, NOT_ALIGNED if len(aligned) < len(faces) and aligned else ""))),
     )
 
 
@@ -115,6 +125,16 @@ def _within(faces: Sequence[Face], picture: Picture) -> list[Face]:
     return [face for face in cut if face is not None]
 
 
+def check_alignable(faces: int) -> None:
+    """Of so many faces.
+
+    Raises:
+        InvalidRequest: More than MAX_ALIGNED.
+    """
+    if faces > MAX_ALIGNED:
+        raise InvalidRequest(f"faces: at most {MAX_ALIGNED} a call are aligned, these are {faces}")
+
+
 def align_faces(content: bytes, faces: Sequence[Face], *, limits: PictureLimits) -> list[AlignedFace | None]:
     """The aligned crops of faces that are known already; None where landmarks allow none. Blocks; thread-safe.
 
@@ -122,13 +142,8 @@ def align_faces(content: bytes, faces: Sequence[Face], *, limits: PictureLimits)
         InvalidPicture: The content is no picture that can be treated (also TooLarge, UnsupportedFormat).
         InvalidRequest: More faces than MAX_ALIGNED.
     """
-    if len(faces) > MAX_ALIGNED:
-        raise InvalidRequest(f"faces: at most {MAX_ALIGNED} a call are aligned, these are {len(faces)}")
-    picture = open_picture(content, limits)
-    if not faces:
-        return []
-    with limits.memory.hold(_needed_bytes(picture)):
-        return _aligned(picture.looks(), faces)
+    check_alignable(len(faces))
+    return _aligned(open_picture(content, limits), faces, limits)
 
 
 def _needed_bytes(picture: Picture) -> int:
@@ -140,18 +155,23 @@ def _needed_bytes(picture: Picture) -> int:
     return a_pixel * picture.width_px * picture.height_px
 
 
-def _aligned(looks: Sequence[Look], faces: Sequence[Face]) -> list[AlignedFace | None]:
+def _aligned(picture: Picture, faces: Sequence[Face], limits: PictureLimits) -> list[AlignedFace | None]:
     """The aligned crops; of a picture that may be shown in several ways, each from the one that shows the face."""
-    shown = [_aligned_in(look, faces) for look in looks if not isinstance(look, TurnedLook)]
-    return [clearest(crops) for crops in zip(*shown, strict=True)]
+    if not faces:
+        return []
+    with limits.memory.hold(_needed_bytes(picture) + _BYTES_A_CROP * len(faces)):
+        shown = [_aligned_in(look, faces) for look in picture.looks() if not isinstance(look, TurnedLook)]
+        return [clearest(crops) for crops in zip(*shown, strict=True)]
 
 
 def _aligned_in(picture: Look, faces: Sequence[Face]) -> list[AlignedFace | None]:
     """The aligned crops, from a decode that is large enough for the smallest face and no larger."""
-    if not faces:
-        return []
     smallest_px = min(max(face.box.width, face.box.height) for face in faces)
     pixels = picture.rgb(long_side_px=math.ceil(picture.long_side_px * min(1.0, 2 * ALIGNED_SIDE_PX / smallest_px)))
     scale_x, scale_y = pixels.shape[1] / picture.width_px, pixels.shape[0] / picture.height_px
-    moved = (face.moved(dx=0, dy=0, scale_x=scale_x, scale_y=scale_y) for face in faces)
-    return [align(pixels, face.landmarks) for face in moved]
+    crops = []
+    for face in faces:
+        still_awaited()
+        moved = face.moved(dx=0, dy=0, scale_x=scale_x, scale_y=scale_y)
+        crops.append(align(pixels, moved.landmarks))
+    return crops

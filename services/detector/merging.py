@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from services.chassis.geometry import Box
+import numpy as np
+from numpy.typing import NDArray
+
 from services.detector.faces import Face
+from services.detector.neighbours import Areas, alike_pairs, first_come
 
 MAX_IOU = 0.3
 MAX_SHARE_OF_SMALLER = 0.6
@@ -14,17 +17,13 @@ MAX_SHARE_OF_SMALLER = 0.6
 
 def without_doubles(faces: Iterable[Face]) -> list[Face]:
     """Keeps the most confident finding of each face, in descending confidence (greedy non-maximum suppression)."""
-    kept: list[Face] = []
-    for face in sorted(faces, key=lambda face: -face.confidence):
-        if not any(_same(face.box, other.box) for other in kept):
-            kept.append(face)
-    return kept
+    found = sorted(faces, key=lambda face: -face.confidence)
+    corners = [(face.box.x_min, face.box.y_min, face.box.x_max, face.box.y_max) for face in found]
+    boxes = np.array(corners, np.float32).reshape(-1, 4)
+    owner = first_come(len(found), alike_pairs(boxes, _same))
+    return [face for index, face in enumerate(found) if owner[index] == index]
 
 
-def _same(a: Box, b: Box) -> bool:
-    width = min(a.x_max, b.x_max) - max(a.x_min, b.x_min)
-    height = min(a.y_max, b.y_max) - max(a.y_min, b.y_min)
-    if width <= 0 or height <= 0:
-        return False
-    shared, area_a, area_b = width * height, a.width * a.height, b.width * b.height
-    return shared / (area_a + area_b - shared) > MAX_IOU or shared / min(area_a, area_b) > MAX_SHARE_OF_SMALLER
+def _same(shared: Areas, first: Areas, second: Areas) -> NDArray[np.bool_]:
+    cut = shared / np.minimum(first, second) > MAX_SHARE_OF_SMALLER
+    return np.asarray((shared / (first + second - shared) > MAX_IOU) | cut)

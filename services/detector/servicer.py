@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from functools import partial
 from typing import Any
 
 import grpc
@@ -19,7 +18,7 @@ from services.chassis.streams import answer_in_order
 from services.chassis.wire import box_from_wire, box_to_wire, landmarks_from_wire, landmarks_to_wire
 from services.chassis.workers import WorkerPool
 from services.detector.alignment import AlignedFace, Template
-from services.detector.detection import Detection, DetectionConfig, align_faces, detect
+from services.detector.detection import Detection, DetectionConfig, align_faces, check_alignable, detect
 from services.detector.faces import Face
 from services.detector.models import DetectorModels
 from services.detector.search import Recall
@@ -71,12 +70,17 @@ class DetectorServicer(detector_pb2_grpc.DetectorServiceServicer):
             else:
                 yield pb.StreamDetectFacesResponse(response=answer)
 
-    async def AlignFaces(self, request: pb.AlignFacesRequest, context: Context) -> pb.AlignFacesResponse:  # noqa: ARG002, N802
+    async def AlignFaces(self, request: pb.AlignFacesRequest, context: Context) -> pb.AlignFacesResponse:  # noqa: N802
         """Cuts out the crops of faces that are known already."""
-        faces = [_known_face(face, field=f"faces[{index}]") for index, face in enumerate(request.faces)]
-        work = partial(align_faces, request.image.content, faces, limits=self._limits)
-        crops = await self._pool.run(work, size_bytes=len(request.image.content))
-        return pb.AlignFacesResponse(aligned=map(_crop, crops))
+        check_alignable(len(request.faces))
+
+        def work() -> pb.AlignFacesResponse:
+            faces = [_known_face(face, field=f"faces[{index}]") for index, face in enumerate(request.faces)]
+            crops = align_faces(request.image.content, faces, limits=self._limits)
+            return pb.AlignFacesResponse(aligned=map(_crop, crops))
+
+        size_bytes = len(request.image.content)
+        return await self._pool.run(work, size_bytes=size_bytes, within_s=context.time_remaining())
 
     async def ListModels(self, request: pb.ListModelsRequest, context: Context) -> pb.ListModelsResponse:  # noqa: ARG002, N802
         """Tells which models there are."""
@@ -98,12 +102,16 @@ class DetectorServicer(detector_pb2_grpc.DetectorServiceServicer):
 
     async def _detect(self, request: pb.DetectFacesRequest, within_s: float | None = None) -> pb.DetectFacesResponse:
         config = _config(request.config)
-        work = partial(detect, request.image.content, config, models=self._models, limits=self._limits)
-        detection = await self._pool.run(work, size_bytes=len(request.image.content), within_s=within_s)
-        self._faces_per_picture.observe(len(detection.faces))
+
+        def work() -> pb.DetectFacesResponse:
+            detection = detect(request.image.content, config, models=self._models, limits=self._limits)
+            return _response(detection)  # of a crowd that takes some time, too
+
+        response = await self._pool.run(work, size_bytes=len(request.image.content), within_s=within_s)
+        self._faces_per_picture.observe(len(response.faces))
         if not config.model:  # better weights may have been installed since the last picture
-            self._metrics.answers_with(detection.model_id.partition("+")[0])
-        return _response(detection)
+            self._metrics.answers_with(response.model_id.partition("+")[0])
+        return response
 
 
 def _config(message: pb.DetectionConfig) -> DetectionConfig:

@@ -14,6 +14,7 @@ from services.anonymizer.jpeg.blocks import Grid, Positions
 from services.anonymizer.jpeg.placement import PlacedCutout, Rectangle
 from services.anonymizer.jpeg.turbojpeg import BLOCK_PX
 from services.anonymizer.regions import Mask
+from services.chassis.patience import still_awaited
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +60,7 @@ class Coverage:
         across, down = self._unit_px
         pixels = np.zeros((_multiple(self._height, down), _multiple(self._width, across)), np.bool_)
         for cutout in self._placed:
+            still_awaited()
             runs = zip(cutout.first.tolist(), cutout.end.tolist(), strict=True)
             for row, (first, end) in enumerate(runs, cutout.box.top):
                 pixels[row, first:end] = True
@@ -78,6 +80,7 @@ class Coverage:
         columns = np.arange(sampling.columns)
         across, down = sampling.across_px * BLOCK_PX, sampling.down_px * BLOCK_PX
         for cutout in self._placed:
+            still_awaited()
             part = sampling.blocks(cutout.box)
             rows = np.arange(part.top, part.bottom)
             starts = np.maximum(rows * down, cutout.box.top) - cutout.box.top

@@ -21,11 +21,14 @@ from services.anonymizer.redaction import NOISE, Redaction, outline_width_px
 from services.anonymizer.regions import Cutout, Mask, grown
 from services.anonymizer.spread import BEFORE_BLOCKS_PX
 from services.anonymizer.styles import Scene, Style
+from services.chassis.patience import still_awaited
 from services.chassis.picture import Picture
 
 _TWO_VALUES_FROM = 192
 _ONE_VALUE_FROM = 768
 """Faces of so many samples are drawn with two values to a block's side, or one: fine enough for their cells."""
+_BLOCKS_AT_ONCE = 16_384
+"""Frames of many regions may touch every block of a picture."""
 _MOST_PX_A_SAMPLE = 4  # what libjpeg-turbo knows of: 4:2:0, 4:1:1 and their like
 
 
@@ -182,6 +185,7 @@ class _Plane:
         self._needed = (self._touched & ~self._whole) | self._outlined
         seen = self._needed.copy()
         for cutout in placed.cutouts:
+            still_awaited()
             window = self._window(cutout)
             seen[window.rows, window.columns] = True
             if self._values_a_side(cutout) == BLOCK_PX:
@@ -192,13 +196,15 @@ class _Plane:
     def draw(self) -> None:
         """Hides what is to be hidden, then draws the frames around it."""
         for cutout in self._placed.cutouts:
+            still_awaited()
             self._hide(cutout)
-        if not self._outlined.any():
-            return
-        at = np.nonzero(self._outlined)
-        framed = self._placed.outlines.samples(self._sampling, (at[0], at[1]))
-        samples = self.component.samples((at[0], at[1]))
-        self.component.replace((at[0], at[1]), np.where(framed, np.uint8(self._colours.outline), samples))
+        rows, columns = np.nonzero(self._outlined)
+        for start in range(0, len(rows), _BLOCKS_AT_ONCE):
+            still_awaited()
+            at = rows[start : start + _BLOCKS_AT_ONCE], columns[start : start + _BLOCKS_AT_ONCE]
+            framed = self._placed.outlines.samples(self._sampling, at)
+            samples = self.component.samples(at)
+            self.component.replace(at, np.where(framed, np.uint8(self._colours.outline), samples))
 
     def _hide(self, cutout: PlacedCutout) -> None:
         """Draws all that is hidden in the cutout's box."""

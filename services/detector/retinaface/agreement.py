@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from services.detector.retinaface.decoding import SCORE, Findings, overlap
+from services.chassis.patience import still_awaited
+from services.detector.neighbours import Areas, Indices, alike_pairs, first_come, inside_earlier
+from services.detector.retinaface.decoding import SCORE, Findings
 
 SAME_FACE_IOU = 0.4
 SMALLEST_CLEAR_PX = 16
@@ -50,29 +53,37 @@ def agreed(opinions: Sequence[Opinion], *, min_confidence: float) -> Findings:
     rest = np.concatenate([opinion.findings for opinion in opinions])
     order = np.argsort(-rest[:, SCORE], kind="stable")
     rest, author = rest[order], author[order]
+    first, second = alike_pairs(rest, _same_face, least_iou=SAME_FACE_IOU)
+    sure = rest[first, SCORE] >= min_confidence  # a mean is never above the highest score
+    owner = first_come(len(rest), (first[sure], second[sure]))
+    owner[rest[owner, SCORE] < min_confidence] = -1
     faces = []
-    while len(rest) and rest[0, SCORE] >= min_confidence:  # a mean is never above the highest score
-        same = overlap(rest[0], rest) >= SAME_FACE_IOU
-        same[0] = True
-        authors, best = np.unique(author[same], return_index=True)  # of each pass its highest score
-        found = rest[same][best]
+    for members in _by_owner(owner):
+        authors, best = np.unique(author[members], return_index=True)  # of each pass its highest score
+        found = rest[members[best]]
         scores = found[:, SCORE]
         face = scores @ found / scores.sum()
         seen_px = scale * np.sqrt(max(1.0, (face[2] - face[0]) * (face[3] - face[1])))
         weights = np.minimum(np.minimum(seen_px / SMALLEST_CLEAR_PX, largest_px / seen_px), 1) ** 4 + LEAST_WEIGHT
         face[SCORE] = weights[authors] @ scores / weights.sum()
         faces.append(face)
-        rest, author = rest[~same], author[~same]
     merged = np.stack(faces) if faces else rest[:0]
     merged = merged[merged[:, SCORE] >= min_confidence]
-    return _without_parts(merged[np.argsort(-merged[:, SCORE], kind="stable")])
-
-
-def _without_parts(faces: Findings) -> Findings:
-    """Leaves out what lies inside a surer face: a tile's border can make a face of an eye and a cheek."""
-    low = np.maximum(faces[:, None, :2], faces[None, :, :2])
-    high = np.minimum(faces[:, None, 2:4], faces[None, :, 2:4])
-    shared = (high - low).clip(0).prod(axis=2)
-    inside = shared / (faces[:, 2:4] - faces[:, :2]).prod(axis=1)[:, None] > PART_SHARE
-    whole: Findings = faces[~np.tril(inside, -1).any(axis=1)]
+    merged = merged[np.argsort(-merged[:, SCORE], kind="stable")]
+    # A tile's border can make a face of an eye and a cheek.
+    whole: Findings = merged[~inside_earlier(merged, PART_SHARE)]
     return whole
+
+
+def _same_face(shared: Areas, first: Areas, second: Areas) -> NDArray[np.bool_]:
+    return np.asarray(shared / (first + second - shared) >= SAME_FACE_IOU)
+
+
+def _by_owner(owner: Indices) -> Iterator[Indices]:
+    """The indices of each owner but -1, ascending, owners ascending too."""
+    order = np.argsort(owner, kind="stable")
+    order = order[np.searchsorted(owner[order], 0) :]
+    starts = np.flatnonzero(np.diff(owner[order])) + 1
+    for members in np.split(order, starts) if len(order) else ():
+        still_awaited()
+        yield members

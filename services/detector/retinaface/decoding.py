@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from services.detector.neighbours import Areas, alike_pairs, first_come
 from services.detector.retinaface.priors import anchors
 
 CENTER_VARIANCE = 0.1
 SIZE_VARIANCE = 0.2
-MAX_CANDIDATES = 5000
 SCORE = 4
 """The column of the score."""
 
@@ -29,7 +30,7 @@ def decode(  # noqa: PLR0913  (the three outputs and what they refer to)
     width: int,
     min_score: float,
 ) -> Findings:
-    """Decodes the anchors that score above `min_score`, at most MAX_CANDIDATES of them.
+    """Decodes the anchors that score above `min_score`.
 
     Formulas and variances are those of biubug6/Pytorch_Retinaface (`utils/box_utils.py`).
 
@@ -46,7 +47,7 @@ def decode(  # noqa: PLR0913  (the three outputs and what they refer to)
     """
     margin = logits[:, 1] - logits[:, 0]  # softmax of two classes is the logistic function of their difference
     chosen = np.flatnonzero(margin > math.log(min_score / (1 - min_score)))
-    chosen = chosen[np.argsort(-margin[chosen], kind="stable")[:MAX_CANDIDATES]]
+    chosen = chosen[np.argsort(-margin[chosen], kind="stable")]
     anchor = anchors(height, width)[chosen]
     center, side = anchor[:, :2], anchor[:, 2:]
     found = np.empty((len(chosen), 15), np.float32)
@@ -75,12 +76,20 @@ def overlap(box: NDArray[np.float32], boxes: NDArray[np.float32], *, pixel: floa
     return ratio
 
 
+@dataclass(frozen=True, slots=True)
+class Overlapping:
+    """Boxes whose intersection is a larger part of their union."""
+
+    iou: float
+
+    def __call__(self, shared: Areas, first: Areas, second: Areas) -> NDArray[np.bool_]:
+        """Of P pairs."""
+        return np.asarray(shared / (first + second - shared) > self.iou)
+
+
 def without_overlapping(found: Findings, max_iou: float = 0.4) -> Findings:
     """Greedy non-maximum suppression, with areas counted as the reference implementation counts them (+1 pixel)."""
-    kept = []
-    rest = found
-    while len(rest):
-        best, rest = rest[0], rest[1:]
-        kept.append(best)
-        rest = rest[overlap(best, rest, pixel=1.0) <= max_iou]
-    return np.stack(kept) if kept else found
+    pairs = alike_pairs(found, Overlapping(max_iou), least_iou=max_iou, pixel=1.0)
+    owner = first_come(len(found), pairs)
+    kept: Findings = found[owner == np.arange(len(found))]
+    return kept

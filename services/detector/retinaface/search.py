@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
+from contextvars import copy_context
 
 import cv2
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from services.chassis.geometry import RgbImage
 from services.chassis.looks import Look
+from services.chassis.patience import still_awaited
 from services.detector.faces import Face
 from services.detector.retinaface.agreement import Opinion, agreed
 from services.detector.retinaface.decoding import Findings, overlap
@@ -106,18 +108,24 @@ def search_pixels(model: RetinaFace, picture: RgbImage, effort: Effort, *, min_c
         while level >= len(halved):
             halved.append(_half(halved[-1]))
         parts = [
-            model.threads.submit(_find, model, halved[level], level, tile, min_score, mirrored=look.mirrored)
+            # In the caller's context, so that its tiles end when it leaves.
+            model.threads.submit(
+                copy_context().run, _find, model, halved[level], level, tile, min_score, mirrored=look.mirrored
+            )
             for tile in look.tiles
         ]
         running.append((look, parts))
-    opinions = [
-        Opinion(
-            findings=np.concatenate([part.result() for part in parts]),
-            scale=look.scale,
-            largest_clear_px=look.largest_clear_px,
-        )
-        for look, parts in running
-    ]
+    try:
+        opinions = [
+            Opinion(
+                findings=np.concatenate([part.result() for part in parts]),
+                scale=look.scale,
+                largest_clear_px=look.largest_clear_px,
+            )
+            for look, parts in running
+        ]
+    finally:  # where one failed, nobody waits for the others; they hold the picture as long as they run
+        wait([part for _, parts in running for part in parts if not part.cancel()])
     return to_faces(agreed(opinions, min_confidence=min_confidence))
 
 
@@ -132,6 +140,7 @@ def _find(  # noqa: PLR0913  (which model, which pixels, which part, how)
     model: RetinaFace, halved: RgbImage, level: int, tile: Tile, min_score: float, *, mirrored: bool
 ) -> Findings:
     """The findings in one tile of a picture that was halved `level` times, in pixels of the picture."""
+    still_awaited()
     left, top = tile.left >> level, tile.top >> level
     part = halved[top : -(-tile.bottom >> level), left : -(-tile.right >> level)]
     height, width = part.shape[:2]

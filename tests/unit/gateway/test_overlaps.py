@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
-from gateway.overlaps import intersection_over_union, lies_in_any, touches_any
+from gateway.overlaps import intersection_over_union, lie_in_any, lies_in_any, touch_any, touches_any
 from services.chassis.geometry import Box
 
 FACE = Box(x_min=100, y_min=100, x_max=200, y_max=220)
@@ -37,3 +39,15 @@ def test_a_face_around_a_box_that_is_too_small_belongs_to_it() -> None:
     assert touches_any(FACE, [within])
     assert touches_any(within, [FACE])
     assert not touches_any(moved(90), [FACE])
+
+
+def test_many_faces_are_compared_as_each_would_be_alone() -> None:
+    chance = random.Random(1)  # noqa: S311  (the same boxes every time)
+    boxes = [moved(chance.uniform(-400, 400), chance.uniform(-400, 400), by=chance.uniform(0.1, 2)) for _ in range(300)]
+    for one, many in ((touches_any, touch_any), (lies_in_any, lie_in_any)):
+        expected = [one(box, boxes[:20]) for box in boxes]
+        assert many(boxes, boxes[:20]).tolist() == expected
+        assert any(expected)
+        assert not all(expected)
+    assert touch_any(boxes, []).tolist() == [False] * 300
+    assert touch_any([], boxes).tolist() == []
