@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -9,13 +10,15 @@ from typing import Protocol
 
 import numpy as np
 
-from facet.v1 import detector_pb2, geometry_pb2
+from facet.v1 import detector_pb2, embedder_pb2, geometry_pb2
+from gateway.clarity import Clarity, side_px
 from gateway.deadline import Deadline
 from gateway.given_faces import read_given_faces
 from gateway.overlaps import box_of, lies_in_any, touches_any
-from gateway.pipeline import Pipeline
+from gateway.pipeline import EmbeddedFaces, Pipeline
 from gateway.references import embed_references
-from gateway.selection import Keep, Only
+from gateway.selection import Decision, Faces, Keep, Only, Reference, Selection
+from gateway.thresholds import MatchCurve
 from gateway.uploads import AnonymizationUpload
 from services.chassis.errors import InvalidRequest, NotReady
 from services.chassis.geometry import Box
@@ -64,9 +67,9 @@ def choice_of(upload: AnonymizationUpload, pipeline: Pipeline) -> Choice:
     if upload.faces is not None:
         return GivenChoice(upload.faces)
     if upload.keep:
-        return PeopleChoice(pipeline, upload.keep, "keep", Keep)
+        return PeopleChoice(pipeline, upload.keep, "keep", keep)
     if upload.only:
-        return PeopleChoice(pipeline, upload.only, "only", Only)
+        return PeopleChoice(pipeline, upload.only, "only", only)
     return FoundChoice(pipeline)
 
 
@@ -119,41 +122,88 @@ class PeopleChoice:
     """Every found face, but not of people to keep, or not of people other than those to hide."""
 
     def __init__(
-        self, pipeline: Pipeline, references: Sequence[bytes], field: str, selection: type[Keep] | type[Only]
+        self,
+        pipeline: Pipeline,
+        references: Sequence[bytes],
+        field: str,
+        select: Callable[[embedder_pb2.GetModelResponse, Sequence[Reference]], Selection],
     ) -> None:
+        """`select` makes the rule by which faces stay visible; both raise as `choose` does."""
         self._pipeline = pipeline
         self._references = {f"{field}[{index}]": reference for index, reference in enumerate(references)}
-        self._selection = selection
+        self._select = select
 
     async def choose(self, content: bytes, config: detector_pb2.DetectionConfig, deadline: Deadline) -> Chosen:
         """Detects, embeds and compares."""
         model = await self._pipeline.deciding_model(deadline)
-        people = await embed_references(
+        self._select(model, [])  # what the model cannot decide is refused before any work
+        references = await embed_references(
             self._references,
             detection_model=config.model,
             embedding_model=model,
             pipeline=self._pipeline,
             deadline=deadline,
         )
-        selection = self._selection(people=people, threshold=model.threshold)
+        selection = self._select(model, references)
         embedded = await self._pipeline.embed(content, unlimited(config), deadline)
         if embedded.model_id != model.model_id:
             raise NotReady("the embedder is changing its model; try again shortly")
         detection = embedded.detection
+        decision = await asyncio.to_thread(_decide, selection, embedded, model)  # a crowd's takes a while
         considered = config.max_faces or len(detection.faces)
         hidden: list[geometry_pb2.Face] = []
         shown = list(detection.faces[considered:])
-        for face, embedding in zip(detection.faces[:considered], embedded.embeddings, strict=False):
-            vector = np.array(embedding.values, np.float64) if embedding else None
-            (shown if selection.shows(vector) else hidden).append(face)
+        for face, visible in zip(detection.faces[:considered], decision.shown.tolist(), strict=False):
+            (shown if visible else hidden).append(face)
         return Chosen(
             hidden=hidden,
             must_not_show=_all_but(shown),
             found_faces=len(detection.faces),
             detection_model=detection.model_id,
             embedding_model=embedded.model_id,
-            notice=detection.notice,
+            notice=" ".join(filter(None, (detection.notice, decision.notice))),
         )
+
+
+def keep(model: embedder_pb2.GetModelResponse, references: Sequence[Reference]) -> Keep:
+    """Everyone is hidden but these people.
+
+    Raises:
+        NotReady: How many comparisons the model can carry was never measured.
+    """
+    if not (model.HasField("curve") and model.clear):
+        raise NotReady(
+            f"{model.model_id} has no curve of false matches, so nobody can be kept for sure: `facet calibrate` "
+            "measures one for the manifest"
+        )
+    return Keep(references=references, pair_threshold=model.threshold, curve=MatchCurve.from_wire(model.curve))
+
+
+def only(model: embedder_pb2.GetModelResponse, references: Sequence[Reference]) -> Only:
+    """These people are hidden and nobody else.
+
+    Raises:
+        InvalidRequest: A reference is too unclear to know its person by.
+    """
+    for reference in references:
+        if not reference.clear:
+            raise InvalidRequest(
+                f"{reference.name}: the face is too small or too soft to tell people apart, so its person could be "
+                "missed; send a clearer reference"
+            )
+    return Only(references=references, pair_threshold=model.threshold)
+
+
+def _decide(selection: Selection, embedded: EmbeddedFaces, model: embedder_pb2.GetModelResponse) -> Decision:
+    clarity = Clarity.of(model)
+    faces = embedded.detection.faces
+    vectors = np.full((len(faces), model.dimension), np.nan)
+    clear = np.zeros(len(faces), np.bool_)
+    for index, (face, embedding) in enumerate(zip(faces, embedded.embeddings, strict=True)):
+        if embedding is not None:
+            vectors[index] = embedding.values
+            clear[index] = clarity.has(side_px(face), embedding.norm)
+    return selection.decide(Faces(vectors=vectors, clear=clear))
 
 
 def unlimited(config: detector_pb2.DetectionConfig) -> detector_pb2.DetectionConfig:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import tomllib
 from collections import Counter
 from importlib import resources
+from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -18,6 +19,7 @@ from pydantic import (
     StringConstraints,
     TypeAdapter,
     ValidationError,
+    model_validator,
 )
 
 from services.chassis.errors import InvalidRequest
@@ -75,6 +77,39 @@ class Threshold(_Value):
     calibrated_on: str
 
 
+MIN_CURVE_POINTS = 3
+
+
+class Curve(_Value):
+    """How often two people's faces are as alike as that: what tells a threshold for many comparisons."""
+
+    points: tuple[tuple[Annotated[float, Field(ge=-1, le=1)], Annotated[float, Field(gt=0, lt=1)]], ...]
+    """Cosine similarity, and the share of pairs of two people at or above it; similarities rise, shares fall."""
+    pairs: PositiveInt
+    """Pairs of two people behind it; shares below one in so many are extrapolated."""
+    median_genuine: Annotated[float, Field(gt=-1, le=1)]
+    """Cosine similarity that half of the pairs of one person reach: above it, false non-matches exceed 50 %."""
+    calibrated_on: str
+
+    @model_validator(mode="after")
+    def _falls(self) -> Self:
+        if len(self.points) < MIN_CURVE_POINTS:
+            raise ValueError(f"a curve needs at least {MIN_CURVE_POINTS} points")
+        pairs = list(pairwise(self.points))
+        if not all(a[0] < b[0] and a[1] > b[1] for a, b in pairs):
+            raise ValueError("the similarities of a curve must rise from point to point, and the shares fall")
+        return self
+
+
+class ClearFace(_Value):
+    """What a face must reach so that the curve holds for it."""
+
+    side_px: PositiveInt
+    """Longer side of the face's box."""
+    norm: Annotated[float, Field(ge=0)]
+    """Norm of the raw embedding."""
+
+
 class ModelEntry(_Value):
     """One model."""
 
@@ -96,6 +131,9 @@ class ModelEntry(_Value):
     light: bool = False
     """Small enough to be fetched unasked, by `facet models pull --light`."""
     threshold: Threshold | None = None
+    curve: Curve | None = None
+    clear: tuple[ClearFace, ...] = ()
+    """A face that reaches both values of one of these can be told from other people's; empty = never measured."""
     sources: tuple[Source, ...] = ()
     """Tried in this order, after the mirror folder."""
 
