@@ -8,17 +8,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-import numpy as np
-
 from facet.v1 import detector_pb2, embedder_pb2, geometry_pb2
-from gateway.clarity import Clarity, side_px
 from gateway.deadline import Deadline
+from gateway.deciding import decide, keep, only
 from gateway.given_faces import read_given_faces
 from gateway.overlaps import box_of, lies_in_any, touches_any
-from gateway.pipeline import EmbeddedFaces, Pipeline
+from gateway.pipeline import Pipeline
 from gateway.references import embed_references
-from gateway.selection import Decision, Faces, Keep, Only, Reference, Selection
-from gateway.thresholds import MatchCurve
+from gateway.selection import Reference, Selection
 from gateway.uploads import AnonymizationUpload
 from services.chassis.errors import InvalidRequest, NotReady
 from services.chassis.geometry import Box
@@ -149,7 +146,7 @@ class PeopleChoice:
         if embedded.model_id != model.model_id:
             raise NotReady("the embedder is changing its model; try again shortly")
         detection = embedded.detection
-        decision = await asyncio.to_thread(_decide, selection, embedded, model)  # a crowd's takes a while
+        decision = await asyncio.to_thread(decide, selection, embedded, model)  # a crowd's takes a while
         considered = config.max_faces or len(detection.faces)
         hidden: list[geometry_pb2.Face] = []
         shown = list(detection.faces[considered:])
@@ -163,47 +160,6 @@ class PeopleChoice:
             embedding_model=embedded.model_id,
             notice=" ".join(filter(None, (detection.notice, decision.notice))),
         )
-
-
-def keep(model: embedder_pb2.GetModelResponse, references: Sequence[Reference]) -> Keep:
-    """Everyone is hidden but these people.
-
-    Raises:
-        NotReady: How many comparisons the model can carry was never measured.
-    """
-    if not (model.HasField("curve") and model.clear):
-        raise NotReady(
-            f"{model.model_id} has no curve of false matches, so nobody can be kept for sure: `facet calibrate` "
-            "measures one for the manifest"
-        )
-    return Keep(references=references, pair_threshold=model.threshold, curve=MatchCurve.from_wire(model.curve))
-
-
-def only(model: embedder_pb2.GetModelResponse, references: Sequence[Reference]) -> Only:
-    """These people are hidden and nobody else.
-
-    Raises:
-        InvalidRequest: A reference is too unclear to know its person by.
-    """
-    for reference in references:
-        if not reference.clear:
-            raise InvalidRequest(
-                f"{reference.name}: the face is too small or too soft to tell people apart, so its person could be "
-                "missed; send a clearer reference"
-            )
-    return Only(references=references, pair_threshold=model.threshold)
-
-
-def _decide(selection: Selection, embedded: EmbeddedFaces, model: embedder_pb2.GetModelResponse) -> Decision:
-    clarity = Clarity.of(model)
-    faces = embedded.detection.faces
-    vectors = np.full((len(faces), model.dimension), np.nan)
-    clear = np.zeros(len(faces), np.bool_)
-    for index, (face, embedding) in enumerate(zip(faces, embedded.embeddings, strict=True)):
-        if embedding is not None:
-            vectors[index] = embedding.values
-            clear[index] = clarity.has(side_px(face), embedding.norm)
-    return selection.decide(Faces(vectors=vectors, clear=clear))
 
 
 def unlimited(config: detector_pb2.DetectionConfig) -> detector_pb2.DetectionConfig:

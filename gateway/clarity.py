@@ -8,7 +8,7 @@ from typing import Self
 
 from facet.v1 import embedder_pb2, geometry_pb2
 
-UNMEASURED_SIDE_PX = 48
+UNMEASURED_SIDE_PX = 64
 """Longer side of a clear face, where a model's manifest entry says nothing."""
 
 

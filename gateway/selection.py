@@ -113,7 +113,7 @@ class Keep:
             else:
                 shown[found] = True
         limit = sure.notice if faces.embedded.any() else ""
-        return Decision(shown=shown, notice=" ".join(filter(None, (*_told(outcomes), limit))))
+        return Decision(shown=shown, notice=" ".join(filter(None, (*_told(outcomes, self.references), limit))))
 
     def _own_crops(self, similar: Similarities) -> dict[int, int]:
         """By reference, the face whose very crop it is: that is no matter of size. Not where several are."""
@@ -179,7 +179,7 @@ class Only:
         }
         unclear = int((~usable).sum())
         told = f"Faces too small or too soft to tell people apart, hidden: {unclear}." if unclear else ""
-        return Decision(shown=shown, notice=" ".join(filter(None, (*_told(absent), told))))
+        return Decision(shown=shown, notice=" ".join(filter(None, (*_told(absent, self.references), told))))
 
 
 def _similarities(references: Sequence[Reference], faces: Faces) -> Similarities:
@@ -190,10 +190,10 @@ def _similarities(references: Sequence[Reference], faces: Faces) -> Similarities
     return similar
 
 
-def _told(outcomes: dict[str, _Outcome]) -> Iterable[str]:
+def _told(outcomes: dict[str, _Outcome], references: Sequence[Reference]) -> Iterable[str]:
     """A sentence an outcome, which names the first few references."""
     for outcome in _Outcome:
-        names = [name for name, each in outcomes.items() if each is outcome]
+        names = [each.name for each in references if outcomes.get(each.name) is outcome]
         if names:
             more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
             yield f"{', '.join(names[:_NAMED])}{more}: {outcome.value}"

@@ -91,11 +91,11 @@ class MatchCurve:
     def _similarity_at(self, log_rate: float) -> float:
         """Where the fitted curve falls to a rate."""
         curvature, slope, offset = self._fit()
-        if curvature == 0:
-            return (log_rate - offset) / slope
-        turn = -slope / (2 * curvature)  # it falls from there on
-        height = offset - slope**2 / (4 * curvature)
-        return turn + math.sqrt(max(0.0, (log_rate - height) / curvature))
+        missing = offset - log_rate
+        root = math.sqrt(max(0.0, slope**2 - 4 * curvature * missing))  # 0 = it lies above all that the curve reaches
+        if slope <= 0:  # the form without a difference of nearly equal numbers, also for a straight line
+            return 2 * missing / (root - slope)
+        return -(slope + root) / (2 * curvature)
 
     def _fit(self) -> tuple[float, float, float]:
         """Factors of t^2, t and 1 in log10 FMR(t); that of t^2 is at most 0, so that it falls without end."""

@@ -36,9 +36,9 @@ CURVE_STEP = 0.02
 """Between the similarities of its points."""
 SOFTEST = 0.01
 """Share of the measured faces that may be softer than what counts as clear."""
-CLEAR_SIDE_PX = 48
-"""Longer side of a face from which on it counts as clear: what is smaller is enlarged more than 2.5 times to be
-embedded, and in crowds such faces look alike whoever they are (`make bench-keep`)."""
+CLEAR_SIDE_PX = 64
+"""Longer side of a face from which on it counts as clear: smaller ones are enlarged twice and more to be embedded, and
+in crowds they look alike whoever they are (`make bench-keep`)."""
 _NO_CURVE = (
     "the folder is too small for a curve of false matches, without which `keep` and `facet find` refuse to decide: "
     "about 30 people with two pictures each are the least"
@@ -235,14 +235,20 @@ def roc(genuine: Scores, impostor: Scores) -> Roc:
 
 
 def manifest_entry(  # noqa: PLR0913  (what an entry consists of)
-    calibration: Calibration, point: OperatingPoint, *, model: str, data: str, day: date, least_norm: float
+    calibration: Calibration,
+    point: OperatingPoint,
+    *,
+    model: str,
+    data: str,
+    day: date,
+    least_norm: float | None = None,
 ) -> str:
     """The TOML table that gives `model` this threshold and this curve, for the owner's manifest.
 
     Args:
         calibration: what was measured.
         point: the operating point chosen.
-        least_norm: the norm below which a face is softer than those measured.
+        least_norm: the norm below which a face is softer than those measured; None where it is not known.
         model: the model's name in the manifest, without its hash.
         data: what the pictures are, for people.
         day: when it was measured.
@@ -262,9 +268,10 @@ def manifest_entry(  # noqa: PLR0913  (what an entry consists of)
         return entry
     measured_on = f"{data}, {day.isoformat()}: {calibration.people} people, {calibration.pictures} pictures"
     points = "".join(f"    [{similarity:g}, {share:.3g}],\n" for similarity, share in calibration.curve.points)
+    if least_norm is not None:
+        entry += f"clear = [{{ side_px = {CLEAR_SIDE_PX}, norm = {least_norm:.1f} }}]\n"
     return (
-        f"{entry}clear = [{{ side_px = {CLEAR_SIDE_PX}, norm = {least_norm:.1f} }}]\n\n"
-        f"[{model}.curve]\n"
+        f"{entry}\n[{model}.curve]\n"
         f"pairs = {calibration.curve.pairs}\n"
         f"median_genuine = {calibration.curve.median_genuine:.4f}\n"
         f"calibrated_on = {json.dumps(measured_on, ensure_ascii=False)}\n"
