@@ -78,6 +78,7 @@ class Threshold(_Value):
 
 
 MIN_CURVE_POINTS = 3
+_MEASURED = frozenset({"curve", "clear"})
 
 
 class Curve(_Value):
@@ -152,7 +153,7 @@ def load_manifest(owners_file: Path | None = None) -> dict[str, ModelEntry]:
     """The built-in manifest with the owner's laid over it, by name, in order.
 
     Fields the owner gives for a built-in model replace that model's fields one by one: a threshold calibrated at home
-    needs no copy of the sources.
+    needs no copy of the sources. What was measured of the built-in weights says nothing of others under their name.
 
     Raises:
         InvalidRequest: the owner's file cannot be read, is no TOML or breaks a rule above.
@@ -162,7 +163,7 @@ def load_manifest(owners_file: Path | None = None) -> dict[str, ModelEntry]:
         return _entries(tables)
     try:
         for name, table in _read_tables(owners_file.read_text("utf-8")).items():
-            tables[name] = tables.get(name, {}) | table
+            tables[name] = _left_standing(tables.get(name, {}), table) | table
         return _entries(tables)
     except OSError as error:
         raise InvalidRequest(f"model manifest {owners_file}: {error.strerror}") from error
@@ -172,6 +173,12 @@ def load_manifest(owners_file: Path | None = None) -> dict[str, ModelEntry]:
         raise InvalidRequest(f"model manifest {owners_file}: {where}: {wrong['msg']}") from error
     except ValueError as error:
         raise InvalidRequest(f"model manifest {owners_file}: {error}") from error
+
+
+def _left_standing(built_in: dict[str, object], owners: dict[str, object]) -> dict[str, object]:
+    """What stays of a built-in table where the owner's leaves it out."""
+    same_weights = owners.get("sha256", built_in.get("sha256")) == built_in.get("sha256")
+    return {field: value for field, value in built_in.items() if same_weights or field not in _MEASURED}
 
 
 def _read_tables(text: str) -> dict[str, dict[str, object]]:
