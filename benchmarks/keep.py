@@ -230,7 +230,8 @@ def clear_faces(console: Console, crowd: Sequence[Shot], people: dict[str, list[
         table.add_row(str(size), str(norm), str(len(both)), *shares)
     table.add_section()
     measured = dict(curve.points)
-    near = [min(measured, key=lambda point, at=similarity: abs(point - at)) for similarity in SIMILARITIES]
+    points = np.array(list(measured))
+    near = [float(points[np.abs(points - similarity).argmin()]) for similarity in SIMILARITIES]
     table.add_row("curve", "", str(curve.pairs), *(f"{measured[point]:.5f} ({point:g})" for point in near))
     console.print(table)
 
@@ -252,7 +253,7 @@ def print_out(console: Console, title: str, tallies: dict[str, Tally], visible: 
 async def measure(stack: Stack, folder: Path, count: int) -> None:
     """All kinds of references, one after another."""
     targets = {name.removeprefix("FACET_").lower(): value for name, value in stack.targets().items()}
-    tiers = Tiers(TargetSettings(**targets), SharedSettings())
+    tiers = Tiers(TargetSettings.model_validate(targets), SharedSettings())
     try:
         pipeline = Pipeline(tiers)
         bench = Bench(pipeline, await pipeline.deciding_model(Deadline(DEADLINE_S)))

@@ -129,8 +129,10 @@ async def find(
 class _Rule(Protocol):
     """Which faces are compared, and from which similarity on they count."""
 
-    lowest: float
-    """Below it, a face is someone else's."""
+    @property
+    def lowest(self) -> float:
+        """Below it, a face is someone else's."""
+        ...
 
     def compares(self, face: EmbeddedFace) -> bool:
         """Whether a face can be compared."""

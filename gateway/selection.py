@@ -50,8 +50,7 @@ class Faces:
     @property
     def embedded(self) -> Flags:
         """Which of them can be compared."""
-        known: Flags = np.isfinite(self.vectors).all(axis=1)
-        return known
+        return np.asarray(np.isfinite(self.vectors).all(axis=1), np.bool_)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

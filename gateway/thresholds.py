@@ -83,7 +83,7 @@ class MatchCurve:
         value = max(at_least, self._similarity_at(math.log10(rate)))
         return SureThreshold(
             value=value,
-            comparisons=comparisons,
+            comparisons=counted,
             extrapolated=rate < 1 / self.pairs,
             mostly_missed=value > self.median_genuine,
         )
