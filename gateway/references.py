@@ -69,7 +69,9 @@ async def embed_references(
     """
     clarity = Clarity.of(embedding_model)
     documents = {name: content for name, content in references.items() if is_document(content)}
-    found = {name: _from_document(content, name, embedding_model, clarity) for name, content in documents.items()}
+    found = await asyncio.to_thread(  # documents may be long
+        lambda: {name: _from_document(content, name, embedding_model, clarity) for name, content in documents.items()}
+    )
     pictures = {name: content for name, content in references.items() if name not in documents}
     config = detector_pb2.DetectionConfig(model=detection_model, include_aligned=True)
     faces = await _the_faces(pictures, config, pipeline, deadline)
