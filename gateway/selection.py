@@ -140,15 +140,17 @@ class Keep:
         """References in groups of one person each: those that match each other surely, directly or through others."""
         pairs = len(usable) * (len(usable) - 1) // 2
         sure = self.curve.sure(pairs, at_least=self.pair_threshold).value
-        left = set(usable)
-        while left:
-            person: list[int] = []
-            reached = {min(left)}
-            while reached:
-                left -= reached
-                person += sorted(reached)
-                reached = {index for index in left if (self._among[list(reached), index] >= sure).any()}
-            yield person
+        linked = self._among >= sure
+        left = np.zeros(len(self.references), np.bool_)
+        left[list(usable)] = True
+        while left.any():
+            person = np.zeros_like(left)
+            reached = np.arange(len(left)) == left.argmax()
+            while reached.any():
+                person |= reached
+                left &= ~reached
+                reached = linked[reached].any(axis=0) & left
+            yield np.flatnonzero(person).tolist()
 
     @cached_property
     def _among(self) -> Similarities:

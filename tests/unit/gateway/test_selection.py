@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from numpy.typing import NDArray
@@ -176,6 +176,7 @@ PICTURES = st.integers(0, 8).flatmap(units)
 PEOPLE = st.integers(1, 6).flatmap(units)
 
 
+@settings(deadline=None)  # the first example loads numpy's parts, and machines are shared
 @given(vectors=PICTURES, people=PEOPLE, data=st.data())
 def test_never_more_faces_than_references_and_each_of_them_sure(
     vectors: NDArray[np.float64], people: NDArray[np.float64], data: st.DataObject
@@ -193,6 +194,7 @@ def test_never_more_faces_than_references_and_each_of_them_sure(
         assert not others.size or similar[best, face] > others.max()
 
 
+@settings(deadline=None)  # the first example loads numpy's parts, and machines are shared
 @given(vectors=PICTURES, people=PEOPLE)
 def test_only_shows_no_face_that_is_like_any_reference(
     vectors: NDArray[np.float64], people: NDArray[np.float64]
@@ -202,6 +204,7 @@ def test_only_shows_no_face_that_is_like_any_reference(
         assert bool(decision.shown[face]) is bool((people @ vectors[face] < THRESHOLD - DOUBT).all())
 
 
+@settings(deadline=None)  # the first example loads numpy's parts, and machines are shared
 @given(vectors=PICTURES, people=PEOPLE, data=st.data())
 def test_the_order_of_faces_and_references_changes_nothing(
     vectors: NDArray[np.float64], people: NDArray[np.float64], data: st.DataObject
