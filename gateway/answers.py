@@ -140,6 +140,34 @@ class ReadyAnswer(BaseModel):
     tiers: dict[str, TierAnswer]
 
 
+class CurveAnswer(BaseModel):
+    """How often two people's faces are as alike as that."""
+
+    points: list[tuple[float, float]] = Field(
+        description="Cosine similarity, and the share of pairs of two people at or above it; similarities rise."
+    )
+    pairs: int = Field(description="Pairs of two people behind it.")
+    median_genuine: float = Field(description="Cosine similarity that half of the pairs of one person reach.")
+    calibrated_on: str
+
+    @classmethod
+    def of(cls, message: embedder_pb2.MatchCurve) -> Self:
+        """From the embedder's message."""
+        return cls(
+            points=[(point.similarity, point.false_match_rate) for point in message.points],
+            pairs=message.pairs,
+            median_genuine=message.median_genuine,
+            calibrated_on=message.calibrated_on,
+        )
+
+
+class ClearFaceAnswer(BaseModel):
+    """What a face must reach so that the curve holds for it."""
+
+    side_px: int = Field(description="Longer side of its box.")
+    norm: float = Field(description="Of its raw embedding.")
+
+
 class ModelAnswer(BaseModel):
     """One model and whether requests that name it are served."""
 
@@ -157,6 +185,10 @@ class ModelAnswer(BaseModel):
         None,
         description="Of an embedding model: the cosine similarity from which on two faces count as one person; null "
         "where it was never calibrated.",
+    )
+    curve: CurveAnswer | None = Field(None, description="Likewise: what thresholds for many comparisons follow from.")
+    clear: list[ClearFaceAnswer] = Field(
+        [], description="Likewise: a face that reaches both values of one of these can be told from other people's."
     )
 
     @classmethod
@@ -176,17 +208,29 @@ class ModelAnswer(BaseModel):
     @classmethod
     def of_embedder(cls, answer: embedder_pb2.GetModelResponse | NotReady) -> Self:
         """From the embedder's message, or why there is none."""
-        serving = not isinstance(answer, NotReady)
+        if isinstance(answer, NotReady):
+            return cls(
+                name="",
+                tier="embedder",
+                model_id="",
+                license="",
+                sha256="",
+                serving=False,
+                is_default=False,
+                detail=str(answer),
+            )
         return cls(
-            name="" if isinstance(answer, NotReady) else answer.model_id.partition("@")[0],
+            name=answer.model_id.partition("@")[0],
             tier="embedder",
-            model_id="" if isinstance(answer, NotReady) else answer.model_id,
-            license="" if isinstance(answer, NotReady) else answer.license,
-            sha256="" if isinstance(answer, NotReady) else answer.sha256,
-            serving=serving,
-            is_default=serving,
-            detail=str(answer) if isinstance(answer, NotReady) else "",
-            threshold=answer.threshold if not isinstance(answer, NotReady) and answer.HasField("threshold") else None,
+            model_id=answer.model_id,
+            license=answer.license,
+            sha256=answer.sha256,
+            serving=True,
+            is_default=True,
+            detail="",
+            threshold=answer.threshold if answer.HasField("threshold") else None,
+            curve=CurveAnswer.of(answer.curve) if answer.HasField("curve") else None,
+            clear=[ClearFaceAnswer(side_px=each.side_px, norm=each.norm) for each in answer.clear],
         )
 
 

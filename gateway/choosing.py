@@ -8,17 +8,16 @@ from enum import StrEnum
 from functools import partial
 from typing import Protocol
 
-import numpy as np
-
-from facet.v1 import detector_pb2, geometry_pb2
+from facet.v1 import detector_pb2, embedder_pb2, geometry_pb2
 from gateway import notices
 from gateway.deadline import Deadline
+from gateway.deciding import decide, keep, only
 from gateway.given_faces import read_given_faces
 from gateway.off_loop import off_loop
 from gateway.overlaps import Places, box_of, lies_in_any, touches_any
 from gateway.pipeline import Pipeline
 from gateway.references import embed_references
-from gateway.selection import Keep, Only
+from gateway.selection import Reference, Selection
 from gateway.uploads import AnonymizationUpload
 from services.chassis.errors import InvalidRequest, NotReady
 from services.chassis.geometry import Box
@@ -88,9 +87,9 @@ def choice_of(upload: AnonymizationUpload, pipeline: Pipeline, *, hide_all: bool
     if upload.faces is not None:
         return GivenChoice(upload.faces, hide_all=hide_all)
     if upload.keep:
-        return PeopleChoice(pipeline, upload.keep, ChosenBy.KEEP, Keep, hide_all=hide_all)
+        return PeopleChoice(pipeline, upload.keep, ChosenBy.KEEP, keep, hide_all=hide_all)
     if upload.only:
-        return PeopleChoice(pipeline, upload.only, ChosenBy.ONLY, Only, hide_all=hide_all)
+        return PeopleChoice(pipeline, upload.only, ChosenBy.ONLY, only, hide_all=hide_all)
     return FoundChoice(pipeline, hide_all=hide_all)
 
 
@@ -155,38 +154,45 @@ class PeopleChoice:
         pipeline: Pipeline,
         references: Sequence[bytes],
         by: ChosenBy,
-        selection: type[Keep] | type[Only],
+        select: Callable[[embedder_pb2.GetModelResponse, Sequence[Reference]], Selection],
         *,
         hide_all: bool = False,
     ) -> None:
+        """`select` makes the rule by which faces stay visible; both raise as `choose` does."""
         self._pipeline = pipeline
         self._references = {f"{by}[{index}]": reference for index, reference in enumerate(references)}
         self._by = by
-        self._selection = selection
+        self._select = select
         self._hide_all = hide_all
 
     async def choose(self, content: bytes, config: detector_pb2.DetectionConfig, deadline: Deadline) -> Chosen:
         """Detects, embeds and compares."""
         model = await self._pipeline.deciding_model(deadline)
-        people = await embed_references(
+        self._select(model, [])  # what the model cannot decide is refused before any work
+        references = await embed_references(
             self._references,
             detection_model=config.model,
             embedding_model=model,
             pipeline=self._pipeline,
             deadline=deadline,
         )
-        selection = self._selection(people=people, threshold=model.threshold)
-        embedded = await self._pipeline.embed(content, config, deadline)
+        selection = self._select(model, references)
+        embedded = await self._pipeline.embed(content, _without_most(config), deadline)
         if embedded.model_id != model.model_id:
             raise NotReady("the embedder is changing its model; try again shortly")
         detection = embedded.detection
+        decision = await off_loop(partial(decide, selection, embedded, model), deadline)
+        considered = config.max_faces or len(detection.faces)
         hidden: list[geometry_pb2.Face] = []
-        shown: list[geometry_pb2.Face] = []
-        for face, embedding in zip(detection.faces, embedded.embeddings, strict=True):
-            vector = np.array(embedding.values, np.float64) if embedding else None
-            (shown if selection.shows(vector) else hidden).append(face)
-        recognised = len(shown)
-        (hidden if self._hide_all else shown).extend(detection.left_out)
+        recognised: list[geometry_pb2.Face] = []
+        for face, visible in zip(detection.faces[:considered], decision.shown.tolist(), strict=False):
+            (recognised if visible else hidden).append(face)
+        left_out = [*detection.faces[considered:], *detection.left_out]
+        shown = recognised
+        if self._hide_all:
+            hidden += left_out
+        else:
+            shown = recognised + left_out
         return Chosen(
             by=self._by,
             hidden=hidden,
@@ -197,10 +203,19 @@ class PeopleChoice:
             embedding_model=embedded.model_id,
             notice=_joined(
                 detection.notice,
-                notices.kept(recognised) if self._by is ChosenBy.KEEP else notices.not_asked_for(recognised),
-                notices.left_out(len(shown) - recognised, config),
+                decision.notice,
+                (notices.kept if self._by is ChosenBy.KEEP else notices.not_asked_for)(len(recognised)),
+                notices.left_out(len(shown) - len(recognised), config),
             ),
         )
+
+
+def _without_most(config: detector_pb2.DetectionConfig) -> detector_pb2.DetectionConfig:
+    """The same without `max_faces`: who is whose is decided among all faces."""
+    everyone = detector_pb2.DetectionConfig()
+    everyone.CopyFrom(config)
+    everyone.max_faces = 0
+    return everyone
 
 
 def _joined(*sentences: str) -> str:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.chassis.errors import InvalidRequest
+from services.chassis.models.manifest import MIN_CURVE_POINTS
 
 FALSE_ACCEPT_RATES = (1e-2, 1e-3, 1e-4)
 CONFIDENCE = 0.95
@@ -29,6 +30,19 @@ MIN_ERRORS_SOUND = 30
 Both rules: Mansfield & Wayman, "Best Practices in Testing and Reporting Performance of Biometric Devices" (2002)."""
 MIN_PEOPLE_SOUND = 30
 """Below, resampling people says little about people who are not in the folder."""
+CURVE_FROM = 0.02
+"""The highest FAR of a curve."""
+CURVE_STEP = 0.02
+"""Between the similarities of its points."""
+SOFTEST = 0.01
+"""Share of the measured faces that may be softer than what counts as clear."""
+CLEAR_SIDE_PX = 64
+"""Longer side of a face from which on it counts as clear: smaller ones are enlarged twice and more to be embedded, and
+in crowds they look alike whoever they are (`make bench-keep`)."""
+_NO_CURVE = (
+    "the folder is too small for a curve of false matches, without which `keep` and `facet find` refuse to decide: "
+    "about 30 people with two pictures each are the least"
+)
 THRESHOLD_STEP = 1e-4  # thresholds are rounded up to it: what is printed is what was measured
 
 Scores = NDArray[np.float64]  # cosine similarities, one a pair
@@ -76,6 +90,18 @@ class Roc:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FalseMatchCurve:
+    """The rare end of FAR over thresholds, from which thresholds for many comparisons follow."""
+
+    points: tuple[tuple[float, float], ...]
+    """Similarity, and the share of impostor pairs at or above it; similarities rise, shares fall."""
+    pairs: int
+    """Impostor pairs."""
+    median_genuine: float
+    """Similarity that half of the genuine pairs reach."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
     """What a set of labelled embeddings says about a model's threshold."""
 
@@ -89,6 +115,8 @@ class Calibration:
     """One a rate of `FALSE_ACCEPT_RATES` that the data carry at all, or of those asked for."""
     warnings: tuple[str, ...]
     """What the data are too few for, in sentences."""
+    curve: FalseMatchCurve | None
+    """None where the data are too few for one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +166,7 @@ def calibrate(
     thresholds = {rate: threshold_at(impostor, rate) for rate in carried}
     resampled = _resample(pairs, count, thresholds, np.random.default_rng(seed))
     error_rate = equal_error_rate(genuine, impostor)
+    curve = false_match_curve(genuine, impostor)
     return Calibration(
         people=count,
         pictures=len(people),
@@ -155,7 +184,8 @@ def calibrate(
             )
             for rate in carried
         ),
-        warnings=_warnings(supports, impostor.size, count),
+        warnings=(*_warnings(supports, impostor.size, count), *([] if curve else [_NO_CURVE])),
+        curve=curve,
     )
 
 
@@ -164,6 +194,26 @@ def threshold_at(impostor: Scores, rate: float) -> float:
     accepted = math.floor(rate * impostor.size * (1 + 1e-12))  # 0.01 * 300 is 3, whatever binary fractions say
     highest_refused = np.partition(impostor, -accepted - 1)[-accepted - 1]
     return _round_up(float(highest_refused))
+
+
+def false_match_curve(genuine: Scores, impostor: Scores) -> FalseMatchCurve | None:
+    """The points of FAR from CURVE_FROM down to what MIN_ERRORS_SHOWN pairs reach; None where these are too few.
+
+    Its common end is left out: log10 FAR is about quadratic in the threshold at its rare end alone.
+    """
+    ranked = np.sort(impostor)
+    points: list[tuple[float, float]] = []
+    for step in range(round(-1 / CURVE_STEP), round(1 / CURVE_STEP) + 1):
+        similarity = round(step * CURVE_STEP, 4)
+        accepted = impostor.size - int(np.searchsorted(ranked, similarity, side="left"))
+        if accepted > CURVE_FROM * impostor.size or (points and accepted / impostor.size == points[-1][1]):
+            continue
+        if accepted < MIN_ERRORS_SHOWN:
+            break
+        points.append((similarity, accepted / impostor.size))
+    if len(points) < MIN_CURVE_POINTS:
+        return None
+    return FalseMatchCurve(points=tuple(points), pairs=impostor.size, median_genuine=float(np.median(genuine)))
 
 
 def equal_error_rate(genuine: Scores, impostor: Scores) -> float:
@@ -184,12 +234,21 @@ def roc(genuine: Scores, impostor: Scores) -> Roc:
     )
 
 
-def manifest_entry(calibration: Calibration, point: OperatingPoint, *, model: str, data: str, day: date) -> str:
-    """The TOML table that gives `model` this threshold, for the owner's manifest.
+def manifest_entry(  # noqa: PLR0913  (what an entry consists of)
+    calibration: Calibration,
+    point: OperatingPoint,
+    *,
+    model: str,
+    data: str,
+    day: date,
+    least_norm: float | None = None,
+) -> str:
+    """The TOML table that gives `model` this threshold and this curve, for the owner's manifest.
 
     Args:
         calibration: what was measured.
         point: the operating point chosen.
+        least_norm: the norm below which a face is softer than those measured; None where it is not known.
         model: the model's name in the manifest, without its hash.
         data: what the pictures are, for people.
         day: when it was measured.
@@ -200,11 +259,29 @@ def manifest_entry(calibration: Calibration, point: OperatingPoint, *, model: st
         f"threshold between {point.threshold.low:.4f} and {point.threshold.high:.4f} with 95 % confidence"
     )
     # A JSON string without escapes beyond ASCII is a TOML basic string.
-    return (
+    entry = (
         f"[{model}]\n"
         f"threshold = {{ value = {point.threshold.value:.4f}, "
         f"calibrated_on = {json.dumps(calibrated_on, ensure_ascii=False)} }}\n"
     )
+    if calibration.curve is None:
+        return entry
+    measured_on = f"{data}, {day.isoformat()}: {calibration.people} people, {calibration.pictures} pictures"
+    points = "".join(f"    [{similarity:g}, {share:.3g}],\n" for similarity, share in calibration.curve.points)
+    if least_norm is not None:
+        entry += f"clear = [{{ side_px = {CLEAR_SIDE_PX}, norm = {least_norm:.1f} }}]\n"
+    return (
+        f"{entry}\n[{model}.curve]\n"
+        f"pairs = {calibration.curve.pairs}\n"
+        f"median_genuine = {calibration.curve.median_genuine:.4f}\n"
+        f"calibrated_on = {json.dumps(measured_on, ensure_ascii=False)}\n"
+        f"points = [\n{points}]\n"
+    )
+
+
+def least_clear_norm(norms: Sequence[float]) -> float:
+    """The norm that all but one in a hundred of the measured faces reach: of softer ones the curve says nothing."""
+    return float(np.quantile(norms, SOFTEST))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

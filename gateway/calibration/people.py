@@ -30,6 +30,8 @@ class EmbeddedPeople:
     embeddings: NDArray[np.float32]
     """N x dimension, L2-normalised."""
     people: list[str]
+    norms: list[float]
+    """Of the raw embeddings."""
     model_id: str
     left_out: list[str]
     """Why a picture was left out, one line each."""
@@ -65,6 +67,7 @@ async def embed_people(
         FacetError: As a tier answers.
     """
     embeddings: list[Sequence[float]] = []
+    norms: list[float] = []
     people: list[str] = []
     left_out: list[str] = []
     models: set[str] = set()
@@ -80,6 +83,7 @@ async def embed_people(
                 left_out.append(f"{picture.path}: no face was found")
             else:
                 embeddings.append(face.embedding.values)
+                norms.append(face.embedding.norm)
                 people.append(picture.person)
                 models.add(face.model_id)
         advance()
@@ -88,5 +92,9 @@ async def embed_people(
     if len(models) > 1:
         raise InvalidRequest(f"the embedder changed its model meanwhile ({', '.join(sorted(models))}): run it again")
     return EmbeddedPeople(
-        embeddings=np.array(embeddings, np.float32), people=people, model_id=models.pop(), left_out=left_out
+        embeddings=np.array(embeddings, np.float32),
+        people=people,
+        norms=norms,
+        model_id=models.pop(),
+        left_out=left_out,
     )

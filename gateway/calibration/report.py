@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.progress import Progress
 from rich.table import Table
 
-from gateway.calibration.measures import Calibration, calibrate, manifest_entry
+from gateway.calibration.measures import Calibration, calibrate, least_clear_norm, manifest_entry
 from gateway.calibration.people import EmbeddedPeople, KnownPicture, embed_people, find_pictures
 from gateway.commands.output import stderr, stdout
 from gateway.pipeline import Pipeline
@@ -35,7 +35,7 @@ def report(folder: Path, plot: Path | None) -> None:
         from gateway.calibration.plot import write_plot  # noqa: PLC0415  (matplotlib is slow to import)
 
         write_plot(calibration, plot, model=embedded.model_id)
-    _print(calibration, embedded.model_id, folder.name)
+    _print(calibration, embedded, folder.name)
 
 
 async def _embed(pictures: list[KnownPicture], advance: Callable[[], None]) -> EmbeddedPeople:
@@ -47,9 +47,9 @@ async def _embed(pictures: list[KnownPicture], advance: Callable[[], None]) -> E
         await tiers.close()
 
 
-def _print(calibration: Calibration, model_id: str, data: str) -> None:
+def _print(calibration: Calibration, embedded: EmbeddedPeople, data: str) -> None:
     console = stdout()
-    table = Table(title=f"{model_id}: {calibration.people} people, {calibration.pictures} pictures")
+    table = Table(title=f"{embedded.model_id}: {calibration.people} people, {calibration.pictures} pictures")
     for heading in ("false accept rate", "threshold", "95 % interval", "true accept rate", "carried by the data"):
         table.add_column(heading, justify="right")
     for point in calibration.points:
@@ -68,6 +68,11 @@ def _print(calibration: Calibration, model_id: str, data: str) -> None:
     if calibration.points:
         day = datetime.now(UTC).date()
         entry = manifest_entry(
-            calibration, calibration.points[-1], model=model_id.partition("@")[0], data=data, day=day
+            calibration,
+            calibration.points[-1],
+            model=embedded.model_id.partition("@")[0],
+            data=data,
+            day=day,
+            least_norm=least_clear_norm(embedded.norms),
         )
-        console.print("\nFor the manifest:\n", entry, sep="\n", markup=False)
+        console.print("\nFor the manifest:\n", entry, sep="\n", markup=False, soft_wrap=True)

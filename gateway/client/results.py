@@ -116,6 +116,29 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Curve:
+    """How often two people's faces are as alike as that, of an embedding model."""
+
+    points: tuple[tuple[float, float], ...]
+    """Cosine similarity, and the share of pairs of two people at or above it; similarities rise."""
+    pairs: int
+    """Pairs of two people behind it."""
+    median_genuine: float
+    """Cosine similarity that half of the pairs of one person reach."""
+    calibrated_on: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClearFace:
+    """What a face must reach so that the curve holds for it."""
+
+    side_px: float
+    """Longer side of its box."""
+    norm: float
+    """Of its raw embedding."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
     """A model that a tier knows."""
 
@@ -133,6 +156,10 @@ class Model:
     """Why it is not served and what to do; empty when served."""
     threshold: float | None
     """Cosine similarity from which on two faces count as one person; None where nothing was calibrated."""
+    curve: Curve | None = None
+    """What thresholds for many comparisons follow from; None where it was never measured."""
+    clear: tuple[ClearFace, ...] = ()
+    """A face that reaches both values of one of these can be told from other people's; empty where never measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ def calibrate(
     folder: Annotated[Path, typer.Argument(help="One folder a person, with that person's pictures in it.")],
     plot: Annotated[Path | None, typer.Option(help="Write the curves to this PNG.")] = None,
 ) -> None:
-    """Find the similarity from which on two faces count as one person, on your own pictures.
+    """Find from which similarity on two faces are one person, on your own pictures, and for many comparisons.
 
     Start a deployment first (`facet up`); FACET_DETECTOR_TARGET and FACET_EMBEDDER_TARGET say where it is. Prints an
     entry for the manifest that FACET_MODELS_MANIFEST names, and says what the pictures are too few for.

@@ -28,7 +28,9 @@ def find(  # noqa: PLR0913  (a command has as many parameters as options)
     *,
     threshold: Annotated[
         float | None,
-        typer.Option(min=-1, max=1, help="Similarity from which on it is the person; default: the model's own."),
+        typer.Option(
+            min=-1, max=1, help="Similarity from which on it is the person; default: rises with the faces compared."
+        ),
     ] = None,
     recall: Recall = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object, for scripts.")] = False,
@@ -37,6 +39,9 @@ def find(  # noqa: PLR0913  (a command has as many parameters as options)
     ca: Ca = None,
 ) -> None:
     """Find the pictures in which a person appears: path, box and similarity of each face, the most alike first.
+
+    The more faces are compared, the more alike one must be to be the person's. Faces alike enough for one pair alone \
+follow with a question mark.
 
     A picture of the person must show them at least twice as large as anyone else. Hidden files and links to folders \
 are passed over; what a file is, is known by its content.
@@ -124,16 +129,19 @@ def _print(found: Found) -> None:
     from gateway.batch.naming import shown  # noqa: PLC0415
 
     console = stdout()
-    for hit in found.hits:
-        box = ",".join(f"{side:.0f}" for side in (hit.box.x_min, hit.box.y_min, hit.box.x_max, hit.box.y_max))
-        console.print(f"{hit.similarity:.3f}  {box:<20}  {shown(hit.path)}", markup=False, soft_wrap=True)
+    for hits, mark in ((found.hits, " "), (found.unsure, "?")):
+        for hit in hits:
+            box = ",".join(f"{side:.0f}" for side in (hit.box.x_min, hit.box.y_min, hit.box.x_max, hit.box.y_max))
+            console.print(f"{hit.similarity:.3f}{mark} {box:<20}  {shown(hit.path)}", markup=False, soft_wrap=True)
     others = len(found.not_searched) - len(_pictures(found.not_searched))
     pictures = len({hit.path for hit in found.hits})
     stderr().print(
-        f"[dim]in {pictures} of {found.searched} pictures with {found.faces} faces; similarity of {found.threshold:g} "
-        f"and more by {found.model}"
+        f"[dim]in {pictures} of {found.searched} pictures with {found.faces} faces; similarity of "
+        f"{found.threshold:.3g} and more by {found.model}"
         + (f"; faces too unclear to compare: {found.not_compared}" if found.not_compared else "")
         + (f"; files of other formats: {others}" if others else "")
+        + (f"; unsure: {len(found.unsure)}" if found.unsure else "")
+        + (f". {found.notice}" if found.notice else "")
         + "[/]",
         soft_wrap=True,
     )

@@ -61,7 +61,8 @@ _ANONYMIZATION_FIELDS = {
         "type": "array",
         "maxItems": MAX_REFERENCES,
         "items": _PART,
-        "description": f"Hide everyone but these people, and all whose identity is in doubt; each {_PEOPLE}",
+        "description": "Hide everyone but these people, and all whose identity is in doubt; each person stays visible "
+        f"once at most. Each {_PEOPLE}",
     },
     "only": {
         "type": "array",

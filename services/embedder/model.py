@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from services.chassis.errors import InvalidRequest, NotReady
-from services.chassis.models.manifest import Threshold, model_id
+from services.chassis.models.manifest import ClearFace, Curve, ModelEntry, Threshold, model_id
 from services.chassis.models.store import ModelState, ModelStore, sha256_of
 
 TIER = "embedder"
@@ -23,6 +23,9 @@ class Model:
     threshold: Threshold | None
     license: str
     """Empty where nothing is known."""
+    curve: Curve | None = None
+    clear: tuple[ClearFace, ...] = ()
+    """As in the manifest."""
 
 
 def choose_model(store: ModelStore, *, name: str, weights: Path | None) -> Model:
@@ -41,20 +44,27 @@ def choose_model(store: ModelStore, *, name: str, weights: Path | None) -> Model
         raise NotReady(f"FACET_EMBEDDER_MODEL: {error}") from error
     if entry.tier != TIER:
         raise NotReady(f"FACET_EMBEDDER_MODEL: {entry.name} is a model of the {entry.tier}")
-    path = store.require(entry.name)
-    return Model(
-        model_id=entry.model_id, sha256=entry.sha256, path=path, threshold=entry.threshold, license=entry.license
-    )
+    return _known(entry, store.require(entry.name))
 
 
 def _owners(store: ModelStore, weights: Path) -> Model:
     sha256 = sha256_of(weights)
     known = next((entry for entry in store.entries() if entry.sha256 == sha256), None)
     if known is not None:
-        return Model(
-            model_id=known.model_id, sha256=sha256, path=weights, threshold=known.threshold, license=known.license
-        )
+        return _known(known, weights)
     return Model(model_id=model_id(weights.stem, sha256), sha256=sha256, path=weights, threshold=None, license="")
+
+
+def _known(entry: ModelEntry, path: Path) -> Model:
+    return Model(
+        model_id=entry.model_id,
+        sha256=entry.sha256,
+        path=path,
+        threshold=entry.threshold,
+        license=entry.license,
+        curve=entry.curve,
+        clear=entry.clear,
+    )
 
 
 def _best_installed(store: ModelStore) -> str:

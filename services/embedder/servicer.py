@@ -14,6 +14,7 @@ from google.rpc.status_pb2 import Status
 from facet.v1 import embedder_pb2 as pb
 from facet.v1 import embedder_pb2_grpc
 from services.chassis.errors import InvalidRequest, NotReady
+from services.chassis.models.manifest import Curve
 from services.chassis.streams import answer_in_order
 from services.embedder.batcher import Answer, Batcher
 from services.embedder.embeddings import FACE_BYTES, FACE_SHAPE, FaceBatch
@@ -70,6 +71,9 @@ class EmbedderServicer(embedder_pb2_grpc.EmbedderServiceServicer):
         if serving.model.threshold is not None:
             response.threshold = serving.model.threshold.value
             response.threshold_calibration = serving.model.threshold.calibrated_on
+        if serving.model.curve is not None:
+            response.curve.CopyFrom(_curve(serving.model.curve))
+        response.clear.extend(pb.ClearFace(side_px=face.side_px, norm=face.norm) for face in serving.model.clear)
         return response
 
     async def _embed(self, request: pb.EmbedFacesRequest, deadline_s: float | None = None) -> pb.EmbedFacesResponse:
@@ -81,6 +85,15 @@ class EmbedderServicer(embedder_pb2_grpc.EmbedderServiceServicer):
         if self.serving is None:
             raise NotReady("the embedder has no model loaded: it is starting, or its log says what is missing")
         return self.serving
+
+
+def _curve(curve: Curve) -> pb.MatchCurve:
+    return pb.MatchCurve(
+        points=[pb.MatchCurvePoint(similarity=x, false_match_rate=y) for x, y in curve.points],
+        pairs=curve.pairs,
+        median_genuine=curve.median_genuine,
+        calibrated_on=curve.calibrated_on,
+    )
 
 
 def _faces(request: pb.EmbedFacesRequest) -> FaceBatch:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import tomllib
 from collections import Counter
 from importlib import resources
+from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -18,6 +19,7 @@ from pydantic import (
     StringConstraints,
     TypeAdapter,
     ValidationError,
+    model_validator,
 )
 
 from services.chassis.errors import InvalidRequest
@@ -75,6 +77,40 @@ class Threshold(_Value):
     calibrated_on: str
 
 
+MIN_CURVE_POINTS = 3
+_MEASURED = frozenset({"curve", "clear"})
+
+
+class Curve(_Value):
+    """How often two people's faces are as alike as that: what tells a threshold for many comparisons."""
+
+    points: tuple[tuple[Annotated[float, Field(ge=-1, le=1)], Annotated[float, Field(gt=0, lt=1)]], ...]
+    """Cosine similarity, and the share of pairs of two people at or above it; similarities rise, shares fall."""
+    pairs: PositiveInt
+    """Pairs of two people behind it; shares below one in so many are extrapolated."""
+    median_genuine: Annotated[float, Field(gt=-1, le=1)]
+    """Cosine similarity that half of the pairs of one person reach: above it, false non-matches exceed 50 %."""
+    calibrated_on: str
+
+    @model_validator(mode="after")
+    def _falls(self) -> Self:
+        if len(self.points) < MIN_CURVE_POINTS:
+            raise ValueError(f"a curve needs at least {MIN_CURVE_POINTS} points")
+        pairs = list(pairwise(self.points))
+        if not all(a[0] < b[0] and a[1] > b[1] for a, b in pairs):
+            raise ValueError("the similarities of a curve must rise from point to point, and the shares fall")
+        return self
+
+
+class ClearFace(_Value):
+    """What a face must reach so that the curve holds for it."""
+
+    side_px: PositiveInt
+    """Longer side of the face's box."""
+    norm: Annotated[float, Field(ge=0)]
+    """Norm of the raw embedding."""
+
+
 class ModelEntry(_Value):
     """One model."""
 
@@ -96,6 +132,9 @@ class ModelEntry(_Value):
     light: bool = False
     """Small enough to be fetched unasked, by `facet models pull --light`."""
     threshold: Threshold | None = None
+    curve: Curve | None = None
+    clear: tuple[ClearFace, ...] = ()
+    """A face that reaches both values of one of these can be told from other people's; empty = never measured."""
     sources: tuple[Source, ...] = ()
     """Tried in this order, after the mirror folder."""
 
@@ -114,7 +153,7 @@ def load_manifest(owners_file: Path | None = None) -> dict[str, ModelEntry]:
     """The built-in manifest with the owner's laid over it, by name, in order.
 
     Fields the owner gives for a built-in model replace that model's fields one by one: a threshold calibrated at home
-    needs no copy of the sources.
+    needs no copy of the sources. What was measured of the built-in weights says nothing of others under their name.
 
     Raises:
         InvalidRequest: the owner's file cannot be read, is no TOML or breaks a rule above.
@@ -124,7 +163,7 @@ def load_manifest(owners_file: Path | None = None) -> dict[str, ModelEntry]:
         return _entries(tables)
     try:
         for name, table in _read_tables(owners_file.read_text("utf-8")).items():
-            tables[name] = tables.get(name, {}) | table
+            tables[name] = _left_standing(tables.get(name, {}), table) | table
         return _entries(tables)
     except OSError as error:
         raise InvalidRequest(f"model manifest {owners_file}: {error.strerror}") from error
@@ -134,6 +173,12 @@ def load_manifest(owners_file: Path | None = None) -> dict[str, ModelEntry]:
         raise InvalidRequest(f"model manifest {owners_file}: {where}: {wrong['msg']}") from error
     except ValueError as error:
         raise InvalidRequest(f"model manifest {owners_file}: {error}") from error
+
+
+def _left_standing(built_in: dict[str, object], owners: dict[str, object]) -> dict[str, object]:
+    """What stays of a built-in table where the owner's leaves it out."""
+    same_weights = owners.get("sha256", built_in.get("sha256")) == built_in.get("sha256")
+    return {field: value for field, value in built_in.items() if same_weights or field not in _MEASURED}
 
 
 def _read_tables(text: str) -> dict[str, dict[str, object]]:

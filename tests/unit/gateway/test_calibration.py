@@ -15,6 +15,8 @@ from gateway.calibration.measures import (
     Support,
     calibrate,
     equal_error_rate,
+    false_match_curve,
+    least_clear_norm,
     manifest_entry,
     roc,
     threshold_at,
@@ -160,7 +162,15 @@ def test_manifest_takes_the_entry(tmp_path: Path) -> None:
     calibration = calibrate(embeddings, people)
     point = calibration.points[0]
 
-    entry = manifest_entry(calibration, point, model="mobilefacenet", data='our "own" staff', day=date(2026, 1, 2))
+    norms = np.linspace(10, 20, 101).tolist()
+    entry = manifest_entry(
+        calibration,
+        point,
+        model="mobilefacenet",
+        data='our "own" staff',
+        day=date(2026, 1, 2),
+        least_norm=least_clear_norm(norms),
+    )
     path = tmp_path / "models.toml"
     path.write_text(entry)
 
@@ -169,6 +179,38 @@ def test_manifest_takes_the_entry(tmp_path: Path) -> None:
     assert threshold is not None
     assert threshold.value == point.threshold.value
     assert threshold.calibrated_on.startswith('our "own" staff, 2026-01-02: 40 people')
+    read = load_manifest(path)["mobilefacenet"]
+    assert calibration.curve is not None
+    assert read.curve is not None
+    assert [similarity for similarity, _ in read.curve.points] == [point[0] for point in calibration.curve.points]
+    assert read.curve.pairs == calibration.impostor.size
+    assert read.curve.calibrated_on == 'our "own" staff, 2026-01-02: 40 people, 120 pictures'
+    assert [(step.side_px, step.norm) for step in read.clear] == [(64, 10.1)]
+
+
+def test_curve_is_the_rare_end_of_the_false_accept_rate() -> None:
+    impostor = np.random.default_rng(3).normal(0, 0.1, 100_000)
+    curve = false_match_curve(np.array([0.5, 0.6, 0.8]), impostor)
+    assert curve is not None
+    assert (curve.pairs, curve.median_genuine) == (100_000, 0.6)
+    similarities, shares = zip(*curve.points, strict=True)
+    assert list(similarities) == sorted(similarities)
+    assert list(shares) == sorted(set(shares), reverse=True)
+    assert 0.01 < shares[0] <= 0.02
+    assert shares[-1] >= 3 / 100_000
+    for similarity, share in curve.points:
+        assert share == np.mean(impostor >= similarity)
+
+
+def test_a_folder_too_small_for_a_curve_gets_none_and_says_what_follows() -> None:
+    embeddings, people = noisy_people(8, 3, dimension=64, noise=0.5)
+    calibration = calibrate(embeddings, people, rates=[0.1])
+    assert calibration.curve is None
+    assert any("`keep` and `facet find` refuse to decide" in warning for warning in calibration.warnings)
+    entry = manifest_entry(
+        calibration, calibration.points[0], model="mobilefacenet", data="few", day=date(2026, 1, 2), least_norm=12.0
+    )
+    assert "curve" not in tomllib.loads(entry)["mobilefacenet"]
 
 
 def test_plot_is_a_png_that_shows_both_kinds_of_pairs(tmp_path: Path) -> None:
