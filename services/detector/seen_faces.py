@@ -12,6 +12,7 @@ from services.chassis.looks import Look, PixelsLook, TurnedLook
 from services.detector.alignment import AlignedFace
 from services.detector.blazeface_search import MIRRORED_TYPE
 from services.detector.faces import Face
+from services.detector.neighbours import Areas, alike_pairs
 from services.detector.search import FaceSearch, Recall
 
 SAME_FACE_IOU = 0.5
@@ -64,28 +65,26 @@ def clearest(crops: Sequence[AlignedFace | None]) -> AlignedFace | None:
 
 
 def both(seen: Sequence[Face], others: Sequence[Face]) -> list[Face]:
-    """All faces of the two, those that are the same once."""
+    """All faces of the two, those that are the same once, in no order."""
     faces = list(seen)
-    known = np.array([_corners(face.box) for face in seen], np.float64).reshape(-1, 4)
-    for other in others:
-        overlaps = _overlaps(np.array(_corners(other.box)), known)
-        same = int(overlaps.argmax()) if overlaps.size else 0
-        if not overlaps.size or overlaps[same] < SAME_FACE_IOU:
+    corners = [(face.box.x_min, face.box.y_min, face.box.x_max, face.box.y_max) for face in (*seen, *others)]
+    pairs = alike_pairs(np.array(corners, np.float32).reshape(-1, 4), _same, least_iou=SAME_FACE_IOU)
+    known = {
+        second - len(seen): first
+        for first, second in zip(*(indices.tolist() for indices in pairs), strict=True)
+        if first < len(seen) <= second
+    }
+    for index, other in enumerate(others):
+        same = known.get(index)
+        if same is None:
             faces.append(other)
         elif other.confidence > faces[same].confidence:
             faces[same] = other
     return faces
 
 
-def _overlaps(box: NDArray[np.float64], boxes: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Intersection over union with each."""
-    shared = (np.minimum(box[2:], boxes[:, 2:]) - np.maximum(box[:2], boxes[:, :2])).clip(0).prod(axis=1)
-    areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1) + (box[2:] - box[:2]).prod() - shared
-    return np.asarray(shared / np.maximum(areas, np.finfo(np.float64).tiny))
-
-
-def _corners(box: Box) -> tuple[float, float, float, float]:
-    return box.x_min, box.y_min, box.x_max, box.y_max
+def _same(shared: Areas, first: Areas, second: Areas) -> NDArray[np.bool_]:
+    return np.asarray(shared / (first + second - shared) >= SAME_FACE_IOU)
 
 
 def _turned_back(face: Face, look: TurnedLook) -> Face:
