@@ -73,10 +73,10 @@ def anonymize(
                 notices.append(ENCODED_ANEW)
     if encoded.notice:
         notices.append(encoded.notice)
-    size = len(encoded.content)
-    if size > limits.max_answer_bytes:
+    answer_bytes = len(encoded.content)
+    if answer_bytes > limits.max_answer_bytes:
         raise TooLarge(
-            f"the hidden picture would have {size} bytes; at most {limits.max_answer_bytes} are answered: "
+            f"the hidden picture would have {answer_bytes} bytes; at most {limits.max_answer_bytes} are answered: "
             "save it as JPEG, or with fewer pixels, and send that"
         )
     return Anonymized(
