@@ -91,7 +91,11 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         async def call(content: bytes, context: Context) -> Message:
             async with self._observed(method, context) as record:
                 record.received(content)
-                await context.send_initial_metadata(((replica.KEY, replica.replica_id()),))
+                metadata = dict(context.invocation_metadata() or ())
+                if replica.ASKS in metadata:
+                    await context.send_initial_metadata(((replica.KEY, replica.replica_id()),))
+                else:
+                    replica.check_attempts(metadata)
                 response: Message = await inner(await parse(content), context)
                 record.answered(response)
                 return response
