@@ -23,7 +23,7 @@ from gateway.deadline import Deadline
 from gateway.handshakes import told_failure
 from gateway.retrying import Attempts, Replicas
 from gateway.settings import TargetSettings
-from services.chassis import request_id, tracing
+from services.chassis import replica, request_id, tracing
 from services.chassis.channels import open_channel
 from services.chassis.errors import NotReady
 from services.chassis.settings import SharedSettings
@@ -87,7 +87,7 @@ class TierClient:
             return await self._call(method, request, deadline)
 
     async def _call(self, method: Callable[..., Awaitable[Response]], request: object, deadline: Deadline) -> Response:
-        metadata = [(request_id.HEADER, request_id.current_request_id.get())]
+        metadata = [(request_id.HEADER, request_id.current_request_id.get()), (replica.ASKS, "1")]
         if traceparent := tracing.traceparent():
             metadata.append((tracing.TRACEPARENT, traceparent))
         self._replace_channel_of_old_certificate()

@@ -49,8 +49,8 @@ HANDSHAKE_S = 10.0
 """How long one that connects may take to say hello, of TLS and of HTTP/2; gRPC allows two minutes."""
 
 # CANCELLED: what a server that stops gives a call that has just arrived. gRPC sends a call again only until an answer
-# begins, and a tier's begins when the request has arrived (`replica.py`): a call that was being worked on when its
-# replica ended is not sent again from here.
+# begins. To a caller that asks for it a tier's answer begins when the request has arrived (`replica.py`): what was
+# being worked on when its replica ended is not sent again from here. Of others' calls a tier refuses the third attempt.
 _RETRIED = ["UNAVAILABLE", "CANCELLED"]
 
 

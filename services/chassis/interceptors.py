@@ -113,8 +113,12 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             async with self._observed(method, context) as record, self._bounded():
                 content = _or_raise(arrived)
                 record.received(content)
-                with _ended_under_it():
-                    await context.send_initial_metadata(((replica.KEY, replica.replica_id()),))
+                metadata = dict(context.invocation_metadata() or ())
+                if replica.ASKS in metadata:
+                    with _ended_under_it():
+                        await context.send_initial_metadata(((replica.KEY, replica.replica_id()),))
+                else:
+                    replica.check_attempts(metadata)
                 response: Message = await inner(await parse(content), context)
                 record.answered(response)
                 return response

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import Any
 
 import httpx
 import pytest
@@ -34,7 +35,7 @@ async def test_poisonous_requests_cost_others_nothing(fleet: Fleet, questions: Q
     heights = [(0.0, 0.0, 16.0, 65_000.0 - index) for index in range(10_000)]
     spots = [(index % 240 * 10.0, index // 240 * 10.0) for index in range(10_000)]
     specks = [(x, y, x + 0.1, y + 0.1) for x, y in spots]
-    poison = [
+    poison: list[dict[str, Any]] = [
         {"files": {"image": tall_picture(), "faces": document(16, 65_000, heights)}},
         {"files": {"image": people, "faces": document(2400, 2400, specks)}, "params": {"margin": 0, "verify": True}},
         {"content": people, "params": {"recall": "max"}},
@@ -43,10 +44,10 @@ async def test_poisonous_requests_cost_others_nothing(fleet: Fleet, questions: Q
         poisoned_s = time.monotonic()
         async with httpx.AsyncClient(base_url=gateway, timeout=ANSWER_TIMEOUT_S, trust_env=False) as attacker:
 
-            async def attack(request: dict[str, object]) -> None:
+            async def attack(request: dict[str, Any]) -> None:
                 for _ in range(POISONOUS_REQUESTS):
                     headers = {"X-Facet-Timeout": "10"}
-                    answer = await attacker.post("/v1/anonymize", headers=headers, **request)  # type: ignore[arg-type]
+                    answer = await attacker.post("/v1/anonymize", headers=headers, **request)
                     assert answer.status_code in _HONEST, answer.text
 
             await asyncio.gather(*map(attack, poison))

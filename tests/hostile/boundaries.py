@@ -16,6 +16,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import grpc
 import httpx
@@ -67,7 +68,7 @@ class Running:
     def call(self, tier: str, method: str, content: bytes) -> str:
         """The code of a call's status, and why; the message goes out as it is."""
         with grpc.insecure_channel(self.tiers[tier].target, options=[("grpc.max_send_message_length", -1)]) as channel:
-            send = channel.unary_unary(f"/facet.v1.{tier.title()}Service/{method}")
+            send: Any = channel.unary_unary(f"/facet.v1.{tier.title()}Service/{method}")
             try:
                 send(content, timeout=_WITHIN_S)
             except grpc.RpcError as error:

@@ -7,6 +7,7 @@ import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
+import grpc
 import pytest
 
 from facet.v1 import detector_pb2 as pb
@@ -16,6 +17,7 @@ from gateway.settings import TargetSettings
 from gateway.tiers import Tiers
 from services.chassis.errors import NotReady
 from services.chassis.settings import SharedSettings
+from tests.support.clients import detector_at
 from tests.support.processes import RunningTier
 from tests.support.waiting import eventually
 
@@ -106,3 +108,13 @@ async def test_call_that_a_stopping_replica_refuses_is_sent_again_until_it_is_ta
     with replicas(1) as running:
         async with tiers_of(running) as tiers:
             assert await ask(tiers, b"refuse twice") == str(running[0].process.pid)
+
+
+async def test_of_a_caller_without_a_gateway_a_picture_ends_two_of_many_at_most() -> None:
+    with replicas(4) as running:
+        target = "ipv4:" + ",".join(one.target for one in running)
+        async with detector_at(target) as client:
+            with pytest.raises(grpc.aio.AioRpcError):
+                await client.DetectFaces(pb.DetectFacesRequest(image=image_pb2.Image(content=b"die")), timeout=WITHIN_S)
+            assert len(alive(running)) >= 2
+            assert await client.DetectFaces(pb.DetectFacesRequest(), timeout=WITHIN_S)

@@ -63,7 +63,7 @@ def test_so_are_regions_beyond_the_picture_whose_surroundings_reach_far_into_it(
 
 
 def test_what_regions_take_counts_in_the_memory_budget() -> None:
-    limits = PictureLimits(max_bytes=MIB, max_pixels=100_000_000, memory=MemoryBudget(16 * MIB))
+    limits = PictureLimits(max_bytes=MIB, max_pixels=100_000_000, memory=MemoryBudget(24 * MIB))
     content = picture(*TALL)
     anonymize(content, [region(0, 0, 16, 65_000)], Redaction(), limits=limits)
     with pytest.raises(TooLarge, match="fewer pixels, or regions"):
