@@ -6,7 +6,8 @@ import re
 
 import yaml
 
-from gateway.uploads import MAX_DOCUMENT_BYTES, MAX_REFERENCE_PICTURES
+from gateway.documents import MAX_DOCUMENT_BYTES
+from gateway.uploads import MAX_REFERENCE_PICTURES
 from services.chassis.settings import MIB, SharedSettings
 from tests.support.processes import REPOSITORY
 

@@ -153,6 +153,9 @@ class _Scripted:
     def model_id(self, recall: Recall) -> str:  # noqa: ARG002
         return "scripted"
 
+    def own_confidence(self, recall: Recall) -> float:  # noqa: ARG002
+        return 0.5
+
     def search(self, picture: Look, *, recall: Recall, min_confidence: float | None) -> list[Face]:  # noqa: ARG002
         return next(self._answers)
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -42,10 +43,10 @@ class Scripted(Pipeline):
 
     async def hide(
         self,
-        request: anonymizer_pb2.AnonymizeImageRequest,  # noqa: ARG002
+        request: anonymizer_pb2.AnonymizeImageRequest,
         deadline: Deadline,  # noqa: ARG002
     ) -> anonymizer_pb2.AnonymizeImageResponse:
-        return anonymizer_pb2.AnonymizeImageResponse()
+        return anonymizer_pb2.AnonymizeImageResponse(hidden=[region.box for region in request.regions])
 
     async def align(
         self,
@@ -82,10 +83,11 @@ async def test_reading_and_checking_as_many_faces_as_may_be_given_leaves_the_loo
     some = [geometry_pb2.Face(box=box(index * 7.0, 3000)) for index in range(FOUND)]
     hidden = Hidden(
         original=b"",
-        chosen=type(chosen)(hidden=[*chosen.hidden, *some], must_not_show=lambda _found: True),
+        chosen=replace(chosen, hidden=[*chosen.hidden, *some], must_not_show=lambda _found: True),
         picture=anonymizer_pb2.AnonymizeImageResponse(),
         config=detector_pb2.DetectionConfig(),
         redaction=anonymizer_pb2.Redaction(),
+        hide_all=False,
     )
     async with watched_loop() as loop:
         checked = await Checker(Scripted()).check(hidden, deadline)
