@@ -12,7 +12,6 @@ from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-from gateway.mistaken import check_is_no_mistake
 from gateway.preamble import from_first_boundary
 from services.chassis.errors import InvalidRequest, TooLarge, UnsupportedFormat
 from services.chassis.settings import MIB
@@ -68,9 +67,7 @@ async def read_picture(request: Request, *, max_bytes: int) -> bytes:
     if _is_multipart(request):
         [picture] = await read_pictures(request, ("image",), max_bytes=max_bytes)
         return picture
-    picture = b"".join([chunk async for chunk in _bounded(request, max_bytes)])
-    check_is_no_mistake(picture)
-    return picture
+    return b"".join([chunk async for chunk in _bounded(request, max_bytes)])
 
 
 async def read_pictures(request: Request, fields: tuple[str, ...], *, max_bytes: int) -> list[bytes]:
@@ -135,7 +132,6 @@ async def _picture(form: FormData, field: str, fields: tuple[str, ...], max_byte
     content = await uploads[0].read()
     if len(content) > max_bytes:
         raise _too_large(max_bytes)
-    check_is_no_mistake(content)
     return content
 
 

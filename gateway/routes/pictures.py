@@ -18,6 +18,7 @@ from gateway.deadline import Deadline
 from gateway.deed import deed_of
 from gateway.identity.caller import Scope
 from gateway.identity.guard import Guard
+from gateway.mistaken import naming_mistakes
 from gateway.parameters import AnonymizationParameters, DetectionParameters
 from gateway.pipeline import Pipeline
 from gateway.settings import GatewaySettings
@@ -122,8 +123,10 @@ def picture_routes(
         deed = deed_of(request.scope)
         deed.options = parameters.options()
         content = await read_picture(request, max_bytes=max_bytes)
-        work = pipeline.detect(content, parameters.detection_config(), Deadline(within_s))
-        found = await while_connected(request, work)
+        with naming_mistakes(content):
+            found = await while_connected(
+                request, pipeline.detect(content, parameters.detection_config(), Deadline(within_s))
+            )
         deed.tell(found.model_id, faces_found=len(found.faces))
         return DetectAnswer.of(found)
 
@@ -152,7 +155,8 @@ def picture_routes(
         )
         deed.options["verify"] = order.check
         work = anonymization.anonymize(order, Deadline(within_s))
-        done = await while_connected(request, work)
+        with naming_mistakes(order.content):
+            done = await while_connected(request, work)
         deed.tell(done.model_id, done.embedding_model, faces_found=done.found_faces)
         deed.faces_hidden = done.hidden_faces
         said = {
@@ -171,7 +175,8 @@ def picture_routes(
         deed.options = parameters.options()
         content = await read_picture(request, max_bytes=max_bytes)
         work = pipeline.embed(content, parameters.detection_config(), Deadline(within_s))
-        embedded = await while_connected(request, work)
+        with naming_mistakes(content):
+            embedded = await while_connected(request, work)
         deed.tell(embedded.detection.model_id, embedded.model_id, faces_found=len(embedded.detection.faces))
         return EmbedAnswer.of(embedded)
 
@@ -182,7 +187,8 @@ def picture_routes(
         deed.options = parameters.options()
         image_a, image_b = await read_pictures(request, ("image_a", "image_b"), max_bytes=max_bytes)
         work = pipeline.compare(image_a, image_b, parameters.detection_config(), Deadline(within_s))
-        comparison = await while_connected(request, work)
+        with naming_mistakes(image_a, image_b):
+            comparison = await while_connected(request, work)
         deed.tell(comparison.model_id, faces_found=len(comparison.faces))
         return CompareAnswer.of(comparison)
 
