@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from base64 import b64decode
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from services.chassis.errors import UnsupportedFormat
+from services.chassis.errors import InvalidPicture, UnsupportedFormat
 from services.chassis.picture_format import PictureFormat
 
 _LOOKED_AT = 512
@@ -44,6 +46,21 @@ _BY_WORD = {
     b"https://": f"the body is an address, and no picture is fetched from anywhere; {_SEND}",
     b"image=": f"the body is a URL-encoded form; {_SEND}",
 }
+
+
+@contextmanager
+def naming_mistakes(*pictures: bytes) -> Iterator[None]:
+    """Says more of what a tier refuses, where it is a mistake.
+
+    Raises:
+        UnsupportedFormat: As `check_is_no_mistake`.
+    """
+    try:
+        yield
+    except InvalidPicture:
+        for picture in pictures:
+            check_is_no_mistake(picture)
+        raise
 
 
 def check_is_no_mistake(content: bytes) -> None:

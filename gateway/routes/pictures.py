@@ -19,6 +19,7 @@ from gateway.deadline import Deadline
 from gateway.deed import deed_of
 from gateway.identity.caller import Scope
 from gateway.identity.guard import Guard
+from gateway.mistaken import naming_mistakes
 from gateway.off_loop import off_loop
 from gateway.parameters import AnonymizationParameters, DetectionParameters
 from gateway.pipeline import Pipeline
@@ -138,7 +139,9 @@ def picture_routes(
         deed.options = parameters.options()
         content = await read_picture(request, max_bytes=max_bytes)
         deadline = Deadline(within_s)
-        found = await while_connected(request, pipeline.detect(content, parameters.detection_config(), deadline))
+        work = pipeline.detect(content, parameters.detection_config(), deadline)
+        with naming_mistakes(content):
+            found = await while_connected(request, work)
         deed.tell(found.model_id, faces_found=len(found.faces))
         return await _json(lambda: DetectAnswer.of(found), deadline)
 
@@ -168,7 +171,8 @@ def picture_routes(
         )
         deed.options["verify"] = order.check
         work = anonymization.anonymize(order, Deadline(within_s))
-        done = await while_connected(request, work)
+        with naming_mistakes(order.content):
+            done = await while_connected(request, work)
         deed.tell(done.model_id, done.embedding_model, faces_found=done.found_faces)
         deed.faces_hidden = done.hidden_faces
         said = {
@@ -192,7 +196,9 @@ def picture_routes(
         deed.options = parameters.options()
         content = await read_picture(request, max_bytes=max_bytes)
         deadline = Deadline(within_s)
-        embedded = await while_connected(request, pipeline.embed(content, parameters.detection_config(), deadline))
+        work = pipeline.embed(content, parameters.detection_config(), deadline)
+        with naming_mistakes(content):
+            embedded = await while_connected(request, work)
         deed.tell(embedded.detection.model_id, embedded.model_id, faces_found=len(embedded.detection.faces))
         return await _json(lambda: EmbedAnswer.of(embedded), deadline)
 
@@ -203,7 +209,8 @@ def picture_routes(
         deed.options = parameters.options()
         image_a, image_b = await read_pictures(request, ("image_a", "image_b"), max_bytes=max_bytes)
         work = pipeline.compare(image_a, image_b, parameters.detection_config(), Deadline(within_s))
-        comparison = await while_connected(request, work)
+        with naming_mistakes(image_a, image_b):
+            comparison = await while_connected(request, work)
         deed.tell(comparison.model_id, faces_found=len(comparison.faces))
         return CompareAnswer.of(comparison)
 
