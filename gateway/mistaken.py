@@ -49,8 +49,8 @@ _BY_WORD = {
 
 
 @contextmanager
-def naming_mistakes(*pictures: bytes) -> Iterator[None]:
-    """Says more of what a tier refuses, where it is a mistake.
+def naming_mistakes(content: bytes, *, name: str = "") -> Iterator[None]:
+    """Says more of a picture that a tier refuses, where it is a mistake; with `name`, also which is meant.
 
     Raises:
         UnsupportedFormat: As `check_is_no_mistake`.
@@ -58,8 +58,10 @@ def naming_mistakes(*pictures: bytes) -> Iterator[None]:
     try:
         yield
     except InvalidPicture:
-        for picture in pictures:
-            check_is_no_mistake(picture)
+        try:
+            check_is_no_mistake(content)
+        except UnsupportedFormat as mistake:
+            raise UnsupportedFormat(f"{name}: {mistake}" if name else str(mistake)) from mistake
         raise
 
 

@@ -139,9 +139,8 @@ def picture_routes(
         deed.options = parameters.options()
         content = await read_picture(request, max_bytes=max_bytes)
         deadline = Deadline(within_s)
-        work = pipeline.detect(content, parameters.detection_config(), deadline)
         with naming_mistakes(content):
-            found = await while_connected(request, work)
+            found = await while_connected(request, pipeline.detect(content, parameters.detection_config(), deadline))
         deed.tell(found.model_id, faces_found=len(found.faces))
         return await _json(lambda: DetectAnswer.of(found), deadline)
 
@@ -170,9 +169,8 @@ def picture_routes(
             hide_all=settings.verify,
         )
         deed.options["verify"] = order.check
-        work = anonymization.anonymize(order, Deadline(within_s))
         with naming_mistakes(order.content):
-            done = await while_connected(request, work)
+            done = await while_connected(request, anonymization.anonymize(order, Deadline(within_s)))
         deed.tell(done.model_id, done.embedding_model, faces_found=done.found_faces)
         deed.faces_hidden = done.hidden_faces
         said = {
@@ -196,9 +194,8 @@ def picture_routes(
         deed.options = parameters.options()
         content = await read_picture(request, max_bytes=max_bytes)
         deadline = Deadline(within_s)
-        work = pipeline.embed(content, parameters.detection_config(), deadline)
         with naming_mistakes(content):
-            embedded = await while_connected(request, work)
+            embedded = await while_connected(request, pipeline.embed(content, parameters.detection_config(), deadline))
         deed.tell(embedded.detection.model_id, embedded.model_id, faces_found=len(embedded.detection.faces))
         return await _json(lambda: EmbedAnswer.of(embedded), deadline)
 
@@ -209,7 +206,7 @@ def picture_routes(
         deed.options = parameters.options()
         image_a, image_b = await read_pictures(request, ("image_a", "image_b"), max_bytes=max_bytes)
         work = pipeline.compare(image_a, image_b, parameters.detection_config(), Deadline(within_s))
-        with naming_mistakes(image_a, image_b):
+        with naming_mistakes(image_a, name="image_a"), naming_mistakes(image_b, name="image_b"):
             comparison = await while_connected(request, work)
         deed.tell(comparison.model_id, faces_found=len(comparison.faces))
         return CompareAnswer.of(comparison)

@@ -36,7 +36,7 @@ NAMES = (
     "{}%20#?.jpg",
 )
 SIZES_PX = (128, 160, 208, 256, 320)
-TOO_LARGE_BYTES = 40 * 1024 * 1024
+TOO_LARGE_BYTES = 80 * 1024 * 1024
 
 
 @dataclass(slots=True, kw_only=True)

@@ -36,6 +36,10 @@ class Found:
         del recall
         return "found@0"
 
+    def own_confidence(self, recall: Recall) -> float:
+        del recall
+        return 0.5
+
     def search(
         self, picture: Picture | str, *, recall: Recall | None = None, min_confidence: float | None = None
     ) -> object:
