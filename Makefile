@@ -8,7 +8,7 @@ PIP    := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-versio
 TIERS  := cli,detector,retinaface,embedder,anonymizer,gateway,evaluation
 ENGINE ?= $(notdir $(shell command -v podman || command -v docker))
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
-SOURCES := services gateway tests benchmarks setup.py
+SOURCES := services gateway cli client tests benchmarks setup.py
 COMMA  := ,
 
 # Installs Debian packages where this user may, and says what to do where not.

@@ -17,10 +17,10 @@ from PIL import Image
 from services.anonymizer.anonymization import anonymize
 from services.anonymizer.redaction import Redaction, cut_outs, hidden_pixels
 from services.anonymizer.regions import Region
-from services.chassis.geometry import Point
-from services.chassis.picture import open_picture
-from services.chassis.processors import available_processors
-from services.chassis.settings import PictureLimits
+from services.chassis.pictures.geometry import Point
+from services.chassis.pictures.picture import open_picture
+from services.chassis.process.processors import available_processors
+from services.chassis.process.settings import PictureLimits
 from services.detector.alignment import ALIGNED_SIDE_PX, align
 from services.detector.detection import DetectionConfig, detect
 from services.detector.faces import Face

@@ -9,7 +9,7 @@ import numpy as np
 
 from services.anonymizer.regions import Mask
 from services.anonymizer.styles import Scene
-from services.chassis.pixels import Samples
+from services.chassis.pictures.pixels import Samples
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

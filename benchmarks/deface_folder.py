@@ -26,8 +26,8 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from gateway.evaluation.labels import LabelledPicture, read_labels
-from services.chassis.geometry import RgbImage
+from cli.evaluate.labels import LabelledPicture, read_labels
+from services.chassis.pictures.geometry import RgbImage
 
 BLACK_LEVEL = 24
 """JPEG leaves black paint this bright at most, but for its edges."""

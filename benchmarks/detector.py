@@ -31,11 +31,11 @@ from skimage import data
 from torch import Tensor, nn
 
 from facet.v1 import detector_pb2, detector_pb2_grpc, image_pb2
-from services.chassis.geometry import RgbImage
-from services.chassis.memory import reuse_freed_memory
 from services.chassis.models.store import ModelStore
-from services.chassis.processors import available_processors
-from services.chassis.settings import ModelSettings, SharedSettings
+from services.chassis.pictures.geometry import RgbImage
+from services.chassis.process.memory import reuse_freed_memory
+from services.chassis.process.processors import available_processors
+from services.chassis.process.settings import ModelSettings, SharedSettings
 from services.detector.detection import DetectionConfig, detect
 from services.detector.models import DetectorModels, DetectorOptions
 from services.detector.precision import Precision

@@ -20,7 +20,7 @@ import httpx
 from rich.console import Console
 
 from benchmarks.paths import MODEL, TIMEOUT_S, Measured, load, over_rest, twelve_megapixels
-from gateway.batch.running import default_in_flight
+from cli.batch.running import default_in_flight
 from tests.support.processes import Stack
 
 SAMPLE_S = 0.1

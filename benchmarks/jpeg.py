@@ -23,9 +23,9 @@ from threadpoolctl import threadpool_limits
 from services.anonymizer.anonymization import anonymize
 from services.anonymizer.redaction import Redaction
 from services.anonymizer.regions import Region
-from services.chassis.memory import reuse_freed_memory
 from services.chassis.models.store import ModelStore
-from services.chassis.settings import ModelSettings, SharedSettings
+from services.chassis.process.memory import reuse_freed_memory
+from services.chassis.process.settings import ModelSettings, SharedSettings
 from services.detector.detection import DetectionConfig, detect
 from services.detector.models import DetectorModels, DetectorOptions
 

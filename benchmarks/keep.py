@@ -27,17 +27,17 @@ from rich.table import Table
 
 from benchmarks.keep_pictures import DEADLINE_S, Shot, crops, crowds_in, group_in, montages, people_in
 from facet.v1 import embedder_pb2
-from gateway.clarity import Clarity, side_px
-from gateway.deadline import Deadline
-from gateway.deciding import decide, keep, only
-from gateway.pipeline import Pipeline
-from gateway.references import embed_references
-from gateway.selection import Reference
+from gateway.anonymize.clarity import Clarity, side_px
+from gateway.anonymize.deciding import decide, keep, only
+from gateway.anonymize.references import embed_references
+from gateway.anonymize.selection import Reference
+from gateway.anonymize.thresholds import MatchCurve
 from gateway.settings import TargetSettings
-from gateway.thresholds import MatchCurve
-from gateway.tiers import Tiers
+from gateway.tiers.channels import Tiers
+from gateway.tiers.deadline import Deadline
+from gateway.tiers.pipeline import Pipeline
 from services.chassis.errors import InvalidRequest
-from services.chassis.settings import SharedSettings
+from services.chassis.process.settings import SharedSettings
 from tests.support.processes import Stack
 
 DETECTOR, EMBEDDER = "retinaface-mobilenet025", "mobilefacenet"

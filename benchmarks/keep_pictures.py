@@ -13,11 +13,11 @@ import numpy as np
 from PIL import Image
 
 from facet.v1 import detector_pb2, geometry_pb2
-from gateway.clarity import side_px
-from gateway.deadline import Deadline
-from gateway.overlaps import box_of, holds
-from gateway.pipeline import EmbeddedFaces, Pipeline
-from services.chassis.geometry import Point
+from gateway.anonymize.clarity import side_px
+from gateway.anonymize.overlaps import box_of, holds
+from gateway.tiers.deadline import Deadline
+from gateway.tiers.pipeline import EmbeddedFaces, Pipeline
+from services.chassis.pictures.geometry import Point
 
 CELL_PX = 250
 ROWS = 3

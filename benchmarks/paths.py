@@ -28,10 +28,10 @@ from facet.v1 import anonymizer_pb2, anonymizer_pb2_grpc, detector_pb2, detector
 from services.anonymizer.anonymization import anonymize
 from services.anonymizer.redaction import Redaction
 from services.anonymizer.regions import Region
-from services.chassis.memory import reuse_freed_memory
 from services.chassis.models.store import ModelStore
-from services.chassis.processors import available_processors
-from services.chassis.settings import ModelSettings, SharedSettings
+from services.chassis.process.memory import reuse_freed_memory
+from services.chassis.process.processors import available_processors
+from services.chassis.process.settings import ModelSettings, SharedSettings
 from services.detector.detection import DetectionConfig, detect
 from services.detector.models import DetectorModels, DetectorOptions
 from tests.support.processes import Stack

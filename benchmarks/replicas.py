@@ -23,11 +23,11 @@ from skimage import data
 
 from benchmarks.cpu_quota import CpuQuota
 from facet.v1 import detector_pb2
-from gateway.deadline import Deadline
-from gateway.pipeline import Pipeline
 from gateway.settings import TargetSettings
-from gateway.tiers import Tiers
-from services.chassis.settings import SharedSettings
+from gateway.tiers.channels import Tiers
+from gateway.tiers.deadline import Deadline
+from gateway.tiers.pipeline import Pipeline
+from services.chassis.process.settings import SharedSettings
 from tests.scaling.dns import NameServer
 from tests.support.clients import ASTRONAUTS_FACE, anonymize_request, metrics_of
 from tests.support.processes import RunningTier

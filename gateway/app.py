@@ -8,27 +8,27 @@ from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
 from starlette.types import ASGIApp
 
-from gateway import problems
-from gateway.admission import Admission, AdmissionMiddleware, Pace
-from gateway.anonymization import Anonymization
+from gateway.anonymize.flow import Anonymization
+from gateway.anonymize.receipts import ReceiptKey
 from gateway.audit.log import AuditLog
 from gateway.audit.middleware import AuditMiddleware
-from gateway.draining import Draining
+from gateway.http import problems
+from gateway.http.admission import Admission, AdmissionMiddleware, Pace
+from gateway.http.draining import Draining
+from gateway.http.middleware import RequestMiddleware
+from gateway.http.traces import TracingMiddleware
 from gateway.identity.authenticator import Authenticator
 from gateway.identity.guard import Guard
 from gateway.identity.limits import Limits
-from gateway.middleware import RequestMiddleware
-from gateway.pipeline import Pipeline
-from gateway.receipts import ReceiptKey
 from gateway.routes.health import health_routes
 from gateway.routes.page import add_page
 from gateway.routes.pictures import picture_routes
 from gateway.routes.receipts import receipt_routes
 from gateway.settings import GatewaySettings
-from gateway.tiers import Tiers
-from gateway.traces import TracingMiddleware
-from services.chassis import tracing
-from services.chassis.metrics import TierMetrics
+from gateway.tiers.channels import Tiers
+from gateway.tiers.pipeline import Pipeline
+from services.chassis.process import tracing
+from services.chassis.process.metrics import TierMetrics
 
 _NO_TELEMETRY: TelemetryConfig = {
     "tracing": False,

@@ -13,29 +13,29 @@ from contextlib import contextmanager
 
 import uvicorn
 
-from gateway.acceptor import possible
-from gateway.admission import Admission, Admitted
+from gateway.anonymize.receipts import ReceiptKey
 from gateway.app import create_app
 from gateway.audit.file import AuditFile
 from gateway.audit.log import AuditLog
-from gateway.connections import UNREAD_BYTES, BoundedHttpProtocol, BoundedServer
-from gateway.door import Door
-from gateway.draining import Draining
+from gateway.http.acceptor import possible
+from gateway.http.admission import Admission, Admitted
+from gateway.http.connections import UNREAD_BYTES, BoundedHttpProtocol, BoundedServer
+from gateway.http.door import Door
+from gateway.http.draining import Draining
+from gateway.http.listening import listening
+from gateway.http.middleware import log_shows_refusals
+from gateway.http.proxies import trusted_networks
+from gateway.http.tls import listening_context, served_of
 from gateway.identity.authenticator import Authenticator
 from gateway.identity.configured import authenticator_of
-from gateway.listening import listening
-from gateway.middleware import log_shows_refusals
-from gateway.proxies import trusted_networks
-from gateway.receipts import ReceiptKey
 from gateway.settings import GatewaySettings
-from gateway.tiers import Tiers
-from gateway.tls import listening_context, served_of
-from services.chassis import logs, tracing
-from services.chassis.core_dumps import leave_no_core_dumps
+from gateway.tiers.channels import Tiers
 from services.chassis.errors import FacetError, InvalidRequest
-from services.chassis.memory import return_memory_at_rest, reuse_freed_memory
-from services.chassis.metrics import TierMetrics
-from services.chassis.settings import MIB
+from services.chassis.process import logs, tracing
+from services.chassis.process.core_dumps import leave_no_core_dumps
+from services.chassis.process.memory import return_memory_at_rest, reuse_freed_memory
+from services.chassis.process.metrics import TierMetrics
+from services.chassis.process.settings import MIB
 
 _log = logging.getLogger("facet.server")
 _KEEP_ALIVE_S = 75

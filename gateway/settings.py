@@ -10,9 +10,9 @@ from typing import Annotated, Self
 from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from services.chassis.memory_limit import usable_memory_bytes
-from services.chassis.processors import available_processors
-from services.chassis.settings import MIB, SharedSettings
+from services.chassis.process.memory_limit import usable_memory_bytes
+from services.chassis.process.processors import available_processors
+from services.chassis.process.settings import MIB, SharedSettings
 
 _UPLOADS_SHARE = 1 / 6
 

@@ -13,7 +13,7 @@ from PIL import Image
 from skimage import data
 
 from services.chassis.models.store import ModelState, ModelStore
-from services.chassis.settings import ModelSettings
+from services.chassis.process.settings import ModelSettings
 from tests.support.event_loops import SuccessiveEventLoop
 from tests.support.processes import REPOSITORY, Stack
 

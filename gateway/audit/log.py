@@ -12,7 +12,7 @@ from gateway.audit.chain import Anchor
 from gateway.audit.file import AuditFile, Fields
 from gateway.audit.unknown import UnknownCallers
 from services.chassis.errors import InvalidRequest, NotReady
-from services.chassis.metrics import TierMetrics
+from services.chassis.process.metrics import TierMetrics
 
 MOST_AT_ONCE = 64
 """Lines of one write."""

@@ -10,15 +10,15 @@ from http import HTTPStatus
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway import problems
 from gateway.audit.chain import Anchor, Value
 from gateway.audit.log import AuditLog
-from gateway.deed import deed_of
+from gateway.http import problems
+from gateway.http.call_record import deed_of
+from gateway.http.middleware import CLIENT_LEFT
+from gateway.http.proxies import address_of
 from gateway.identity import caller
-from gateway.middleware import CLIENT_LEFT
-from gateway.proxies import address_of
 from services.chassis.errors import NotReady
-from services.chassis.request_id import current_request_id
+from services.chassis.rpc.request_id import current_request_id
 
 AUDITED = {f"/v1/{scope}": str(scope) for scope in caller.Scope}
 """The calls that do something to pictures, by the path of their route: no other spelling of it leads past this."""

@@ -16,7 +16,7 @@ from gateway.identity.authenticator import Authenticator
 from gateway.identity.caller import Caller, Scope
 from gateway.identity.limits import Limits
 from services.chassis.errors import Forbidden, InvalidCredential, LimitReached, Unauthenticated
-from services.chassis.metrics import TierMetrics
+from services.chassis.process.metrics import TierMetrics
 
 _REFUSALS = (Unauthenticated, InvalidCredential, Forbidden, LimitReached)
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from services.chassis.errors import InvalidRequest
-from services.chassis.reloaded_files import state_of
-from services.chassis.settings import MIB
+from services.chassis.process.reloaded_files import state_of
+from services.chassis.process.settings import MIB
 
 MAX_BYTES = MIB
 LOOK_EVERY_S = 1.0

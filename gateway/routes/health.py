@@ -5,9 +5,9 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 from pydantic import BaseModel
 
-from gateway.answers import ReadyAnswer, TierAnswer
-from gateway.draining import Draining
-from gateway.tiers import Tiers
+from gateway.http.draining import Draining
+from gateway.routes.answers import ReadyAnswer, TierAnswer
+from gateway.tiers.channels import Tiers
 
 NEEDED = ("detector", "anonymizer")
 """Without the embedder, anonymizing works all the same."""

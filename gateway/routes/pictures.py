@@ -10,23 +10,23 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from pydantic import BaseModel
 
 from facet.v1.embedder_pb2 import GetModelResponse
-from gateway import problems
-from gateway.anonymization import Anonymization, Order
-from gateway.answers import CompareAnswer, DetectAnswer, EmbedAnswer, ModelAnswer, ModelsAnswer
-from gateway.choosing import choice_of
-from gateway.clients import while_connected
-from gateway.deadline import Deadline
-from gateway.deed import deed_of
+from gateway.anonymize.choosing import choice_of
+from gateway.anonymize.flow import Anonymization, Order
+from gateway.http import problems
+from gateway.http.call_record import deed_of
+from gateway.http.disconnect import while_connected
 from gateway.identity.caller import Scope
 from gateway.identity.guard import Guard
-from gateway.mistaken import naming_mistakes
-from gateway.off_loop import off_loop
-from gateway.parameters import AnonymizationParameters, DetectionParameters
-from gateway.pipeline import Pipeline
+from gateway.routes.answers import CompareAnswer, DetectAnswer, EmbedAnswer, ModelAnswer, ModelsAnswer
+from gateway.routes.mistaken import naming_mistakes
+from gateway.routes.parameters import AnonymizationParameters, DetectionParameters
+from gateway.routes.uploads import MAX_REFERENCES, read_anonymization, read_picture, read_pictures
 from gateway.settings import GatewaySettings
-from gateway.uploads import MAX_REFERENCES, read_anonymization, read_picture, read_pictures
+from gateway.tiers.deadline import Deadline
+from gateway.tiers.off_loop import off_loop
+from gateway.tiers.pipeline import Pipeline
 from services.chassis.errors import NotReady
-from services.chassis.picture_format import PictureFormat
+from services.chassis.pictures.picture_format import PictureFormat
 
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _PICTURE_TYPES = {f.media_type: _BINARY for f in PictureFormat}

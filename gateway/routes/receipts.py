@@ -6,8 +6,8 @@ from typing import Any
 
 from fastapi import APIRouter, Response
 
-from gateway import problems
-from gateway.anonymization import Anonymization
+from gateway.anonymize.flow import Anonymization
+from gateway.http import problems
 
 MEDIA_TYPE = "application/x-pem-file"
 _KEY: dict[int | str, dict[str, Any]] = {

@@ -6,8 +6,8 @@ from functools import partial
 
 from services.anonymizer.settings import AnonymizerSettings
 from services.anonymizer.tier import AnonymizerTier
-from services.chassis.server import run
-from services.chassis.settings import load_settings
+from services.chassis.process.settings import load_settings
+from services.chassis.rpc.server import run
 
 if __name__ == "__main__":
     settings = load_settings(AnonymizerSettings)

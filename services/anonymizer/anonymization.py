@@ -15,11 +15,11 @@ from services.anonymizer.redaction import Redaction, cut_all, extents, redact
 from services.anonymizer.regions import Cutout, Region
 from services.anonymizer.spread import spread_px
 from services.chassis.errors import FacetError, TooLarge
-from services.chassis.geometry import Box
-from services.chassis.picture import Picture, open_picture
-from services.chassis.picture_format import PictureFormat
-from services.chassis.settings import PictureLimits
-from services.chassis.sizes import limit_text, size_text
+from services.chassis.pictures.geometry import Box
+from services.chassis.pictures.picture import Picture, open_picture
+from services.chassis.pictures.picture_format import PictureFormat
+from services.chassis.process.settings import PictureLimits
+from services.chassis.process.sizes import limit_text, size_text
 
 WEAK = "Averages of a face still carry identity: what this style hides may be recognised. Leave out allow_weak."
 ENCODED_ANEW = "This JPEG could not be changed in its hidden blocks alone: all of it was encoded anew."

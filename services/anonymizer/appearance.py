@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from services.chassis.colour import PNG_COLOUR_CHUNKS, colour_profile
-from services.chassis.exif_block import RESOLUTION_UNIT, X_RESOLUTION, Y_RESOLUTION, read_exif
-from services.chassis.icc import clean_profile
-from services.chassis.picture import Picture
-from services.chassis.picture_format import PictureFormat
-from services.chassis.png_chunks import first_chunks
+from services.chassis.pictures.colour import PNG_COLOUR_CHUNKS, colour_profile
+from services.chassis.pictures.exif_block import RESOLUTION_UNIT, X_RESOLUTION, Y_RESOLUTION, read_exif
+from services.chassis.pictures.icc import clean_profile
+from services.chassis.pictures.picture import Picture
+from services.chassis.pictures.picture_format import PictureFormat
+from services.chassis.pictures.png_chunks import first_chunks
 
 Density = tuple[float, float]
 """Pixels an inch, across and down."""

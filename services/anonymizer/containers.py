@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, TiffImagePlugin
 
 from services.anonymizer.appearance import Appearance
-from services.chassis.pixels import Pixels
+from services.chassis.pictures.pixels import Pixels
 
 COMPRESS_LEVEL = 3  # level 6 makes a file a few per cent smaller in three times the time
 

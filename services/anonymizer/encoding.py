@@ -13,10 +13,10 @@ from services.anonymizer import containers
 from services.anonymizer.appearance import Appearance, appearance
 from services.anonymizer.metadata import kept_exif
 from services.chassis.errors import InvalidRequest
-from services.chassis.picture import Picture
-from services.chassis.picture_format import PictureFormat
-from services.chassis.pixels import Pixels
-from services.chassis.srgb import to_srgb
+from services.chassis.pictures.picture import Picture
+from services.chassis.pictures.picture_format import PictureFormat
+from services.chassis.pictures.pixels import Pixels
+from services.chassis.pictures.srgb import to_srgb
 
 _LOSSLESS_TIFF_COMPRESSIONS = ("raw", "tiff_lzw", "tiff_adobe_deflate", "tiff_deflate", "packbits")
 _WEBP_QUALITY = 90

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from PIL import Image, JpegImagePlugin, TiffImagePlugin
 
 from services.anonymizer.encoding import Encoded, is_lossless
-from services.chassis import decoding
-from services.chassis.picture import Picture
-from services.chassis.picture_format import PictureFormat
+from services.chassis.pictures import decoding
+from services.chassis.pictures.picture import Picture
+from services.chassis.pictures.picture_format import PictureFormat
 
 PROFILE = (
     "The file's colour profile cannot be read, or is not one for such pixels, and was left out: colours may differ."

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from PIL import ExifTags, Image
 
 from services.anonymizer.appearance import Density
-from services.chassis.picture import Picture
+from services.chassis.pictures.picture import Picture
 
 # Only values that are nothing but a time are kept: a text field can say anything. Source: Exif 2.32, table 8.
 _TIME_TAGS = {

@@ -11,8 +11,8 @@ import numpy as np
 from services.anonymizer.regions import Cutout, Extent, Mask, Region, Shape, cut, extent, grown
 from services.anonymizer.styles import Mosaic, Scene, Style
 from services.chassis.errors import InvalidRequest
-from services.chassis.patience import still_awaited
-from services.chassis.pixels import Pixels
+from services.chassis.pictures.pixels import Pixels
+from services.chassis.process.patience import still_awaited
 
 DEFAULT_MARGIN = 0.3
 DEFAULT_STRENGTH = 0.5

@@ -14,7 +14,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from services.chassis.errors import InvalidRequest
-from services.chassis.geometry import Box, LandmarkType, Point
+from services.chassis.pictures.geometry import Box, LandmarkType, Point
 
 Mask = NDArray[np.bool_]  # H x W, True = hidden
 Columns = NDArray[np.int32]  # H, one a row

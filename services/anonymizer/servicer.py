@@ -18,11 +18,11 @@ from services.anonymizer.redaction import DEFAULT_MARGIN, DEFAULT_STRENGTH, Reda
 from services.anonymizer.regions import Region, Shape
 from services.anonymizer.styles import AveragingMosaic, Blur, GaussianBlur, Mosaic, Solid, Style
 from services.chassis.errors import InvalidRequest
-from services.chassis.picture_format import PictureFormat
-from services.chassis.settings import PictureLimits
-from services.chassis.streams import answer_in_order
-from services.chassis.wire import box_from_wire, box_to_wire, landmarks_from_wire
-from services.chassis.workers import WorkerPool
+from services.chassis.pictures.picture_format import PictureFormat
+from services.chassis.process.settings import PictureLimits
+from services.chassis.process.workers import WorkerPool
+from services.chassis.rpc.streams import answer_in_order
+from services.chassis.rpc.wire import box_from_wire, box_to_wire, landmarks_from_wire
 
 _Styles = dict[int, Callable[[float], Style]]
 _STYLES: _Styles = {

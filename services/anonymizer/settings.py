@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from services.chassis.settings import TierSettings
+from services.chassis.process.settings import TierSettings
 
 
 class AnonymizerSettings(TierSettings):

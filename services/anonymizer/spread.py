@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from PIL import Image, JpegImagePlugin
 
-from services.chassis.picture import Picture
-from services.chassis.picture_format import PictureFormat
+from services.chassis.pictures.picture import Picture
+from services.chassis.pictures.picture_format import PictureFormat
 
 _BLOCK_PX = 8
 _MOST_PX_A_SAMPLE = 4  # of subsampled chroma, in any JPEG

@@ -12,8 +12,8 @@ from typing import Protocol
 import numpy as np
 
 from services.anonymizer.regions import Mask
-from services.chassis.pixels import Samples
-from services.chassis.resampling import Levels, blurred, cubic, drawn, drawn_as_cells, enlarged, linear, shrunk
+from services.chassis.pictures.pixels import Samples
+from services.chassis.pictures.resampling import Levels, blurred, cubic, drawn, drawn_as_cells, enlarged, linear, shrunk
 
 MIN_CELL_PX = 2.0
 _CONTEXT_A_FACE = 0.25

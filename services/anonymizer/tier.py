@@ -8,8 +8,8 @@ from threadpoolctl import threadpool_limits
 from facet.v1 import anonymizer_pb2, anonymizer_pb2_grpc
 from services.anonymizer.servicer import AnonymizerServicer
 from services.anonymizer.settings import AnonymizerSettings
-from services.chassis.metrics import TierMetrics
-from services.chassis.workers import WorkerPool
+from services.chassis.process.metrics import TierMetrics
+from services.chassis.process.workers import WorkerPool
 
 
 class AnonymizerTier:

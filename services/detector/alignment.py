@@ -9,7 +9,7 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
-from services.chassis.geometry import LandmarkType, Point, RgbImage
+from services.chassis.pictures.geometry import LandmarkType, Point, RgbImage
 from services.detector.warping import Affine, warped
 
 ALIGNED_SIDE_PX = 112

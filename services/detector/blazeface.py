@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from services.chassis.errors import NotReady
-from services.chassis.geometry import Box, LandmarkType, Point, RgbImage
+from services.chassis.pictures.geometry import Box, LandmarkType, Point, RgbImage
 from services.detector.faces import Face
 from services.detector.mediapipe_import import import_mediapipe
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from services.chassis.geometry import LandmarkType, Point, RgbImage
-from services.chassis.looks import Look
-from services.chassis.patience import still_awaited
+from services.chassis.pictures.geometry import LandmarkType, Point, RgbImage
+from services.chassis.pictures.looks import Look
+from services.chassis.process.patience import still_awaited
 from services.detector.faces import Face, FaceDetector
 from services.detector.merging import without_doubles
 from services.detector.search import Recall

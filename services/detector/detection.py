@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from services.chassis.errors import InvalidRequest, TooLarge
-from services.chassis.looks import Look, TurnedLook
-from services.chassis.patience import still_awaited
-from services.chassis.picture import Picture, open_picture
-from services.chassis.settings import PictureLimits
+from services.chassis.pictures.looks import Look, TurnedLook
+from services.chassis.pictures.picture import Picture, open_picture
+from services.chassis.process.patience import still_awaited
+from services.chassis.process.settings import PictureLimits
 from services.detector.alignment import ALIGNED_SIDE_PX, AlignedFace, align
 from services.detector.faces import Face
 from services.detector.models import DetectorModels

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from services.chassis.geometry import Box, LandmarkType, Point, RgbImage
+from services.chassis.pictures.geometry import Box, LandmarkType, Point, RgbImage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from services.chassis.patience import still_awaited
+from services.chassis.process.patience import still_awaited
 
 Boxes = NDArray[np.float32]  # N x 4 or more: x_min, y_min, x_max, y_max
 Areas = NDArray[np.float32]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import Protocol
 
-from services.chassis.looks import Look
+from services.chassis.pictures.looks import Look
 from services.detector.faces import Face
 
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from services.chassis.geometry import Box, Point
-from services.chassis.looks import Look, PixelsLook, TurnedLook
+from services.chassis.pictures.geometry import Box, Point
+from services.chassis.pictures.looks import Look, PixelsLook, TurnedLook
 from services.detector.alignment import AlignedFace
 from services.detector.blazeface_search import MIRRORED_TYPE
 from services.detector.faces import Face

@@ -12,11 +12,11 @@ from prometheus_client import Histogram
 from facet.v1 import detector_pb2 as pb
 from facet.v1 import detector_pb2_grpc, geometry_pb2
 from services.chassis.errors import InvalidRequest
-from services.chassis.metrics import TierMetrics
-from services.chassis.settings import PictureLimits
-from services.chassis.streams import answer_in_order
-from services.chassis.wire import box_from_wire, box_to_wire, landmarks_from_wire, landmarks_to_wire
-from services.chassis.workers import WorkerPool
+from services.chassis.process.metrics import TierMetrics
+from services.chassis.process.settings import PictureLimits
+from services.chassis.process.workers import WorkerPool
+from services.chassis.rpc.streams import answer_in_order
+from services.chassis.rpc.wire import box_from_wire, box_to_wire, landmarks_from_wire, landmarks_to_wire
 from services.detector.alignment import AlignedFace, Template
 from services.detector.detection import Detection, DetectionConfig, align_faces, check_alignable, detect
 from services.detector.faces import Face

@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import Field, PositiveInt
 from pydantic_settings import SettingsConfigDict
 
-from services.chassis.settings import ModelSettings, TierSettings
+from services.chassis.process.settings import ModelSettings, TierSettings
 from services.detector.models import DetectorOptions
 from services.detector.precision import Precision
 

@@ -11,9 +11,9 @@ from PIL import Image
 from threadpoolctl import threadpool_limits
 
 from facet.v1 import detector_pb2, detector_pb2_grpc
-from services.chassis.metrics import TierMetrics
 from services.chassis.models.store import ModelStore
-from services.chassis.workers import WorkerPool
+from services.chassis.process.metrics import TierMetrics
+from services.chassis.process.workers import WorkerPool
 from services.detector.detection import DetectionConfig, detect
 from services.detector.models import DetectorModels
 from services.detector.search import Recall

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from services.chassis.geometry import RgbImage
+from services.chassis.pictures.geometry import RgbImage
 
 Affine = NDArray[np.float64]  # 2 x 3, maps picture pixels to drawn pixels
 

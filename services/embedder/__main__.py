@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
-from services.chassis.server import run
-from services.chassis.settings import load_settings
+from services.chassis.process.settings import load_settings
+from services.chassis.rpc.server import run
 from services.embedder.settings import EmbedderSettings
 from services.embedder.tier import EmbedderTier
 

@@ -15,8 +15,8 @@ from typing import Protocol
 
 import numpy as np
 
-from services.chassis import tracing
 from services.chassis.errors import DeadlinePassed, InvalidRequest, NotReady, Overloaded
+from services.chassis.process import tracing
 from services.embedder.embeddings import Embeddings, FaceBatch
 
 Embed = Callable[[FaceBatch], Embeddings]  # blocking

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prometheus_client import Histogram
 
-from services.chassis.metrics import SECONDS_BUCKETS, TierMetrics
+from services.chassis.process.metrics import SECONDS_BUCKETS, TierMetrics
 
 BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 

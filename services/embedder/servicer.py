@@ -15,7 +15,7 @@ from facet.v1 import embedder_pb2 as pb
 from facet.v1 import embedder_pb2_grpc
 from services.chassis.errors import InvalidRequest, NotReady
 from services.chassis.models.manifest import Curve
-from services.chassis.streams import answer_in_order
+from services.chassis.rpc.streams import answer_in_order
 from services.embedder.batcher import Answer, Batcher
 from services.embedder.embeddings import FACE_BYTES, FACE_SHAPE, FaceBatch
 from services.embedder.model import Model

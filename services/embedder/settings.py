@@ -7,8 +7,8 @@ from pathlib import Path
 from pydantic import Field, PositiveInt
 from pydantic_settings import SettingsConfigDict
 
-from services.chassis.processors import available_processors
-from services.chassis.settings import ModelSettings, TierSettings
+from services.chassis.process.processors import available_processors
+from services.chassis.process.settings import ModelSettings, TierSettings
 from services.embedder.options import Device, EngineOptions, Precision
 
 

@@ -8,8 +8,8 @@ import logging
 import grpc
 
 from facet.v1 import embedder_pb2, embedder_pb2_grpc
-from services.chassis.metrics import TierMetrics
 from services.chassis.models.store import ModelStore
+from services.chassis.process.metrics import TierMetrics
 from services.embedder.batcher import Batcher
 from services.embedder.engine import Engine, open_engine
 from services.embedder.metrics import BatchMetrics

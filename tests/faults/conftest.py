@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from services.chassis.models.store import ModelState, ModelStore
-from services.chassis.settings import ModelSettings
+from services.chassis.process.settings import ModelSettings
 from tests.faults.callers import Callers
 from tests.faults.questions import Questions, examined
 from tests.faults.table import PROPERTY, Tell, lines, row

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from services.chassis.geometry import Box, RgbImage
+from services.chassis.pictures.geometry import Box, RgbImage
 
 GRAIN = 12.0
 """Standard deviation of the noise in every pixel: every part of a face has something to hide, no two pictures agree."""

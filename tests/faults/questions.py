@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import httpx
 from PIL import Image
 
-from services.chassis.geometry import Box
+from services.chassis.pictures.geometry import Box
 from tests.faults.pictures import Picture, pictures_of, pixels_of, visible_share
 
 SAME = 1e-5

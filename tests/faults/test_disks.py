@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from services.chassis.models.store import ModelStore
-from services.chassis.settings import ModelSettings
+from services.chassis.process.settings import ModelSettings
 from tests.faults.callers import Callers, Verdict
 from tests.faults.disks import fill, logging_to, make_room, small_disk
 from tests.faults.questions import Questions

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from services.chassis.models.store import ModelStore
-from services.chassis.settings import ModelSettings
+from services.chassis.process.settings import ModelSettings
 from services.embedder.mobilefacenet import MobileFaceNet
 from tests.faults.callers import Callers
 from tests.faults.questions import Questions, examined, of_both

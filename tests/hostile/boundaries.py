@@ -31,7 +31,7 @@ from facet.v1 import (
     geometry_pb2,
     image_pb2,
 )
-from services.chassis.settings import MIB
+from services.chassis.process.settings import MIB
 from tests.support.memory_group import MemoryGroup, can_limit_memory, memory_group
 from tests.support.processes import RunningTier, start
 

@@ -16,7 +16,7 @@ from random import Random
 from PIL import Image
 from skimage import data
 
-from gateway.batch.seal import Seal
+from cli.batch.seal import Seal
 from tests.support.facet_command import FACET
 from tests.support.pictures import encode
 

@@ -29,7 +29,7 @@ from PIL import Image
 from skimage import data
 
 from facet.v1 import detector_pb2, detector_pb2_grpc, embedder_pb2, embedder_pb2_grpc, geometry_pb2, image_pb2
-from services.chassis.settings import ModelSettings
+from services.chassis.process.settings import ModelSettings
 from tests.hostile.collector import Collector, collecting
 from tests.hostile.guarded import Guarded, guarded
 from tests.hostile.leaks import Secrets

@@ -26,7 +26,7 @@ import pillow_heif
 from PIL import Image
 from skimage import data
 
-from services.chassis.memory import REST_S
+from services.chassis.process.memory import REST_S
 from tests.support.pictures import encode
 from tests.support.processes import RunningTier, Stack
 from tests.support.usage import Usage, usage_of

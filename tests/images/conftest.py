@@ -16,7 +16,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from services.chassis.models.store import ModelState, ModelStore
-from services.chassis.settings import ModelSettings
+from services.chassis.process.settings import ModelSettings
 from tests.images.base import provide_base
 from tests.images.building import build_images, image_of
 from tests.images.manifests import TIERS, memory_limit

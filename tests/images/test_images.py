@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from services.chassis.models.store import ModelStore
-from services.chassis.settings import ModelSettings
+from services.chassis.process.settings import ModelSettings
 from tests.images.base import BASE
 from tests.images.building import image_of, pip_needs
 from tests.images.manifests import TIERS

@@ -151,7 +151,7 @@ def test_nothing_outlives_a_command_that_is_stopped(photo: Path, number: signal.
 def test_help_and_version_load_nothing_that_only_the_work_needs() -> None:
     assert facet("--version").stdout.startswith("facet 0.")
     heavy = ("grpc", "httpx", "numpy", "torch", "google.protobuf", "fastapi", "PIL", "cv2", "cryptography")
-    code = f"import sys, gateway.cli; print([name for name in {heavy} if name in sys.modules])"
+    code = f"import sys, cli.app; print([name for name in {heavy} if name in sys.modules])"
     told = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
     assert told.stdout.strip() == "[]"
 

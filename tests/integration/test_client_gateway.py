@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gateway.client import AsyncFacet, DetectionOptions, Facet, FormatName, RedactionOptions, asynchronous
+from facet_client import AsyncFacet, DetectionOptions, Facet, FormatName, RedactionOptions, asynchronous
 from services.chassis.errors import InvalidRequest, NotReady, UnsupportedFormat
 from tests.support.processes import REPOSITORY, Stack
 
@@ -18,7 +18,7 @@ README = REPOSITORY / "gateway" / "README.md"
 EXAMPLES = [
     re.sub("^    ", "", block, flags=re.MULTILINE)
     for block in re.findall(r"(?:^(?:    .*)?\n)+", README.read_text(), re.MULTILINE)
-    if "from gateway.client import" in block
+    if "from facet_client import" in block
 ]
 
 

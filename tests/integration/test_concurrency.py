@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 from facet.v1 import anonymizer_pb2_grpc, detector_pb2, detector_pb2_grpc
-from services.chassis.settings import ModelSettings
+from services.chassis.process.settings import ModelSettings
 from services.detector.mediapipe_import import import_mediapipe
 from tests.support.clients import (
     ASTRONAUTS_FACE,

@@ -12,11 +12,11 @@ import pytest
 
 from facet.v1 import detector_pb2 as pb
 from facet.v1 import image_pb2
-from gateway.deadline import Deadline
 from gateway.settings import TargetSettings
-from gateway.tiers import Tiers
+from gateway.tiers.channels import Tiers
+from gateway.tiers.deadline import Deadline
 from services.chassis.errors import NotReady
-from services.chassis.settings import SharedSettings
+from services.chassis.process.settings import SharedSettings
 from tests.support.clients import detector_at
 from tests.support.processes import RunningTier
 from tests.support.waiting import eventually
@@ -72,7 +72,7 @@ async def test_a_picture_that_ends_replicas_ends_two_of_many_at_most() -> None:
 
 
 async def test_a_picture_that_ends_replicas_never_reaches_the_last_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.retrying.AWAITED_S", 1.0)
+    monkeypatch.setattr("gateway.tiers.retrying.AWAITED_S", 1.0)
     with replicas(2) as running:
         async with tiers_of(running) as tiers:
             with pytest.raises(NotReady, match="does not answer"):

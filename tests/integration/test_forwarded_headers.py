@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from gateway.settings import GatewaySettings
-from services.chassis.settings import load_settings
+from services.chassis.process.settings import load_settings
 from tests.support.processes import RunningTier, start
 
 NOWHERE = dict.fromkeys(("FACET_DETECTOR_TARGET", "FACET_EMBEDDER_TARGET", "FACET_ANONYMIZER_TARGET"), "127.0.0.1:1")

@@ -17,7 +17,7 @@ from grpc_health.v1 import health_pb2
 from PIL import Image
 
 from facet.v1 import anonymizer_pb2, geometry_pb2
-from services.chassis.settings import ModelSettings
+from services.chassis.process.settings import ModelSettings
 from tests.support.certificates import SERVER, Authority, MountedSecret
 from tests.support.clients import (
     ANONYMIZER,

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from services.anonymizer.regions import Region, Shape, cut_out
-from services.chassis.geometry import Box, LandmarkType, Point
+from services.chassis.pictures.geometry import Box, LandmarkType, Point
 from tests.support.jpegs import coefficients, touched_blocks
 
 MARGIN = 0.3

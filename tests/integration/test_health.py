@@ -15,7 +15,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from facet.v1 import detector_pb2
-from services.chassis.settings import ModelSettings
+from services.chassis.process.settings import ModelSettings
 from tests.support.clients import ANONYMIZER, DETECTOR, detect_request, health_at, plain_detector_at, reason_of
 from tests.support.processes import QUICK_MODEL, RunningTier, Stack, start
 

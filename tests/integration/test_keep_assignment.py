@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from services.chassis.geometry import Box
+from services.chassis.pictures.geometry import Box
 from services.embedder.mobilefacenet import MobileFaceNet
 from tests.support.embedders import write_random_weights
 from tests.support.pictures import decode

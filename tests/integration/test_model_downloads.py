@@ -21,7 +21,7 @@ import pytest
 from services.chassis.models.manifest import ModelEntry
 from services.chassis.models.pull import Puller, PullFailed
 from services.chassis.models.store import ModelState, ModelStore
-from services.chassis.settings import ModelSettings
+from services.chassis.process.settings import ModelSettings
 from tests.integration.file_server import (
     FileServer,
     file,
@@ -37,7 +37,7 @@ OTHER = random.Random(2).randbytes(1_500_000)  # noqa: S311
 HALF = len(WEIGHTS) // 2
 SHA256 = hashlib.sha256(WEIGHTS).hexdigest()
 WAIT_S = 30.0
-FACET = "from gateway.cli import app; app()"
+FACET = "from cli.app import app; app()"
 
 
 class Heard:

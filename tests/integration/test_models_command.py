@@ -25,7 +25,7 @@ class Facet:
         self._environment = {**os.environ, **proxies, **models, **pip, "COLUMNS": "80"}
 
     def __call__(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-c", "from gateway.cli import app; app()", *arguments]
+        command = [sys.executable, "-c", "from cli.app import app; app()", *arguments]
         return subprocess.run(command, check=False, capture_output=True, text=True, env=self._environment)
 
 
@@ -139,7 +139,7 @@ def test_wrong_manifest_of_the_owner_is_one_clear_line(
 def test_command_runs_without_any_tier_installed(offline: Facet) -> None:
     """Each image has its own tier's requirements alone, and must still be able to fetch its weights."""
     absent = "sys.modules.update(dict.fromkeys(['torch', 'cv2', 'mediapipe', 'fastapi', 'grpc', 'PIL']))"
-    code = f"import sys; {absent}; from gateway.cli import app; app(['models', 'list'])"
+    code = f"import sys; {absent}; from cli.app import app; app(['models', 'list'])"
     result = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
     assert (result.returncode, result.stderr) == (0, "")
     assert "mobilefacenet" in result.stdout

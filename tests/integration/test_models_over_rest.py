@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from services.chassis.models.store import ModelState, ModelStore
-from services.chassis.settings import ModelSettings
+from services.chassis.process.settings import ModelSettings
 
 RETINAFACE = "retinaface-mobilenet025"
 

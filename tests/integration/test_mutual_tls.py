@@ -16,13 +16,13 @@ import httpx
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from cli.local_stack.supervisor import TIERS, Supervisor
 from facet.v1 import anonymizer_pb2, anonymizer_pb2_grpc
-from gateway.deadline import Deadline
 from gateway.settings import GatewaySettings, TargetSettings
-from gateway.supervisor import TIERS, Supervisor
-from gateway.tiers import Tiers
+from gateway.tiers.channels import Tiers
+from gateway.tiers.deadline import Deadline
 from services.chassis.errors import NotReady
-from services.chassis.settings import SharedSettings, TlsSettings
+from services.chassis.process.settings import SharedSettings, TlsSettings
 from tests.support.certificates import CLIENT, SERVER, Authority, MountedSecret, Secret, ends_at
 from tests.support.clients import ANONYMIZER, ASTRONAUTS_FACE, anonymize_request, metrics_of
 from tests.support.processes import RunningTier, start

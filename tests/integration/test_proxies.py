@@ -13,9 +13,9 @@ import grpc
 import httpx
 import pytest
 
-from gateway.client import Facet
-from services.chassis.channels import open_channel
-from services.chassis.settings import SharedSettings
+from facet_client import Facet
+from services.chassis.process.settings import SharedSettings
+from services.chassis.rpc.channels import open_channel
 from tests.support.clients import DETECTOR
 from tests.support.collector import Collector, running_collector
 from tests.support.facet_command import facet

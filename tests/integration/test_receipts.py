@@ -13,7 +13,7 @@ import httpx
 import jwt
 import pytest
 
-from services.chassis.request_id import HEADER
+from services.chassis.rpc.request_id import HEADER
 from tests.support.processes import RunningTier, Stack, start
 
 
@@ -42,7 +42,7 @@ def make_key(path: Path) -> Path:
 
 
 def facet(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", "from gateway.cli import app; app()", "verify-receipt", *map(str, arguments)]
+    command = [sys.executable, "-c", "from cli.app import app; app()", "verify-receipt", *map(str, arguments)]
     return subprocess.run(command, check=False, capture_output=True, text=True)
 
 

@@ -11,7 +11,7 @@ import httpx
 import numpy as np
 import pytest
 
-from services.chassis.geometry import Box
+from services.chassis.pictures.geometry import Box
 from tests.support.pictures import decode
 from tests.support.processes import Stack
 from tests.support.ways import refusal_of_response

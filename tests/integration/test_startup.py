@@ -14,7 +14,7 @@ import grpc
 import pytest
 from PIL import Image
 
-from services.chassis.metrics import TierMetrics
+from services.chassis.process.metrics import TierMetrics
 from services.detector.settings import DetectorSettings
 from services.detector.tier import DetectorTier
 from tests.support.clients import TIMEOUT_S, detect_request, plain_detector_at

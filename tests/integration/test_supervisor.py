@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from gateway import supervisor
+from cli.local_stack import supervisor
 from tests.support.processes import QUICK_MODEL, REPOSITORY
 from tests.support.waiting import eventually
 

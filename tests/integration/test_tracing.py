@@ -15,9 +15,9 @@ import httpx
 import numpy as np
 import pytest
 
-from services.chassis import tracing
 from services.chassis.errors import InvalidRequest, Overloaded
-from services.chassis.metrics import TierMetrics
+from services.chassis.process import tracing
+from services.chassis.process.metrics import TierMetrics
 from services.embedder.batcher import Batcher
 from services.embedder.embeddings import FACE_SHAPE, Embeddings, FaceBatch
 from services.embedder.metrics import BatchMetrics
@@ -225,7 +225,7 @@ def test_tier_starts_and_stops_without_the_collector_it_is_to_send_to(astronaut_
 @pytest.mark.parametrize(
     ("modules", "unwanted"),
     [
-        ("services.chassis.server, services.anonymizer.tier, services.embedder.batcher", "opentelemetry"),
+        ("services.chassis.rpc.server, services.anonymizer.tier, services.embedder.batcher", "opentelemetry"),
         ("gateway.server", "opentelemetry.sdk"),  # FastAPI itself imports the interface, which alone does nothing
         ("gateway.server", "opentelemetry.exporter"),
     ],
@@ -234,7 +234,7 @@ def test_nothing_of_it_is_imported_where_nobody_traces(modules: str, unwanted: s
     program = f"""
 import sys
 import {modules}
-from services.chassis import tracing
+from services.chassis.process import tracing
 with tracing.to_collector("tier"), tracing.span("call", attributes={{"n": 1}}) as span:
     span.add({{"m": 2}})
     assert tracing.traceparent() == ""
@@ -246,7 +246,7 @@ sys.exit(any(name.startswith("{unwanted}") for name in sys.modules))
 
 def test_start_fails_where_what_sends_traces_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4317")
-    monkeypatch.delitem(sys.modules, "services.chassis.otlp", raising=False)
+    monkeypatch.delitem(sys.modules, "services.chassis.process.otlp", raising=False)
     monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.grpc.trace_exporter", None)
     with pytest.raises(InvalidRequest, match=r"pip install 'facet\[tracing\]'"), tracing.to_collector("gateway"):
         pass

@@ -112,7 +112,7 @@ def test_a_receipt_and_a_check_do_not_vouch_for_faces_that_were_not_given(
     assert ("outside of the picture" in answer.headers["X-Facet-Notice"]) == bool(boxes)
 
     (tmp_path / "hidden.png").write_bytes(answer.content)
-    command = [sys.executable, "-c", "from gateway.cli import app; app()", "verify-receipt"]
+    command = [sys.executable, "-c", "from cli.app import app; app()", "verify-receipt"]
     receipt = [answer.headers["X-Facet-Receipt"], str(tmp_path / "hidden.png"), "--key", str(key)]
     shown = subprocess.run([*command, *receipt], check=True, capture_output=True, text=True).stdout
     assert "given by the caller; the original was not searched" in shown

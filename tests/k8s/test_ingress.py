@@ -6,9 +6,9 @@ import re
 
 import yaml
 
-from gateway.documents import MAX_DOCUMENT_BYTES
-from gateway.uploads import MAX_REFERENCE_PICTURES
-from services.chassis.settings import MIB, SharedSettings
+from gateway.anonymize.documents import MAX_DOCUMENT_BYTES
+from gateway.routes.uploads import MAX_REFERENCE_PICTURES
+from services.chassis.process.settings import MIB, SharedSettings
 from tests.support.processes import REPOSITORY
 
 INGRESS = REPOSITORY / "k8s/components/ingress/ingress.yaml"

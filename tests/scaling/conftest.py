@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from services.chassis.models.store import ModelState, ModelStore
-from services.chassis.settings import ModelSettings
+from services.chassis.process.settings import ModelSettings
 from tests.scaling.dns import DNSMASQ
 from tests.scaling.fleet import Fleet
 

@@ -10,9 +10,9 @@ import grpc
 import pytest
 
 from gateway.settings import TargetSettings
-from gateway.tiers import Tiers
-from services.chassis.channels import open_channel
-from services.chassis.settings import SharedSettings
+from gateway.tiers.channels import Tiers
+from services.chassis.process.settings import SharedSettings
+from services.chassis.rpc.channels import open_channel
 from tests.scaling.dns import NameServer
 from tests.scaling.fleet import REPLICAS, Fleet, answered_calls
 from tests.support.clients import ANONYMIZER, TIMEOUT_S, detect_request, detector_at

@@ -14,8 +14,8 @@ from grpc_status import rpc_status
 from prometheus_client.parser import text_string_to_metric_families
 
 from facet.v1 import anonymizer_pb2, anonymizer_pb2_grpc, detector_pb2, detector_pb2_grpc, geometry_pb2, image_pb2
-from services.chassis.channels import open_channel
-from services.chassis.settings import SharedSettings
+from services.chassis.process.settings import SharedSettings
+from services.chassis.rpc.channels import open_channel
 from tests.support.processes import RunningTier
 
 DETECTOR = "facet.v1.DetectorService"

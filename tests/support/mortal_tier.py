@@ -11,10 +11,10 @@ import grpc
 
 from facet.v1 import detector_pb2 as pb
 from facet.v1 import detector_pb2_grpc
-from services.chassis import server
 from services.chassis.errors import NotReady
-from services.chassis.metrics import TierMetrics
-from services.chassis.settings import TierSettings
+from services.chassis.process.metrics import TierMetrics
+from services.chassis.process.settings import TierSettings
+from services.chassis.rpc import server
 from tests.support.scripted_tier import ScriptedSettings
 
 Context = grpc.aio.ServicerContext[Any, Any]

@@ -28,9 +28,9 @@ from services.anonymizer.encoding import Output
 from services.anonymizer.redaction import Redaction
 from services.anonymizer.regions import Region
 from services.chassis.errors import FacetError
-from services.chassis.geometry import Box
-from services.chassis.picture import open_picture
-from services.chassis.settings import PictureLimits
+from services.chassis.pictures.geometry import Box
+from services.chassis.pictures.picture import open_picture
+from services.chassis.process.settings import PictureLimits
 from tests.support.pictures import (
     LOSSLESS,
     PNG_SIGNATURE,

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
-from services.chassis.icc import clean_profile
+from services.chassis.pictures.icc import clean_profile
 
 LCMS_SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 """sRGB as Little CMS writes it, with texts and a profile's usual tags."""

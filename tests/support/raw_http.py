@@ -12,8 +12,8 @@ from pathlib import Path
 import uvicorn
 from starlette.types import ASGIApp
 
-from gateway.connections import BoundedHttpProtocol, BoundedServer
-from gateway.door import Door
+from gateway.http.connections import BoundedHttpProtocol, BoundedServer
+from gateway.http.door import Door
 from tests.support.certificates import SERVER, Authority
 
 TIMEOUT_S = 10.0

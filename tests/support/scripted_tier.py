@@ -7,9 +7,10 @@ import os
 import grpc
 from pydantic_settings import SettingsConfigDict
 
-from services.chassis import errors, server
-from services.chassis.metrics import TierMetrics
-from services.chassis.settings import TierSettings
+from services.chassis import errors
+from services.chassis.process.metrics import TierMetrics
+from services.chassis.process.settings import TierSettings
+from services.chassis.rpc import server
 
 
 class ScriptedSettings(TierSettings):

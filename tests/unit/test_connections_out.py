@@ -10,9 +10,9 @@ import pytest
 
 from tests.support.processes import REPOSITORY
 
-PRODUCT = ("services", "gateway")
-CHANNELS = "services/chassis/channels.py"
-COLLECTOR = "services/chassis/otlp.py"
+PRODUCT = ("services", "gateway", "cli", "client")
+CHANNELS = "services/chassis/rpc/channels.py"
+COLLECTOR = "services/chassis/process/otlp.py"
 THROUGH_PROXIES = {"gateway/identity/jwks.py": "public keys", "services/chassis/models/pull.py": "weights"}
 """Who may go through a proxy that the environment names, and for what: for no picture."""
 HTTP_CALLS = {"AsyncClient", "Client", "delete", "get", "head", "options", "patch", "post", "put", "request", "stream"}

@@ -14,7 +14,7 @@ from services.anonymizer.jpeg.blocks import Grid, Positions
 from services.anonymizer.jpeg.placement import PlacedCutout, Rectangle
 from services.anonymizer.jpeg.turbojpeg import BLOCK_PX
 from services.anonymizer.regions import Mask
-from services.chassis.patience import still_awaited
+from services.chassis.process.patience import still_awaited
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from services.anonymizer.regions import Columns, Cutout
-from services.chassis.picture import Picture
+from services.chassis.pictures.picture import Picture
 
 # The upright picture is mirrored so, and from 5 on then transposed, to give the stored one of an EXIF orientation.
 _MIRRORED_ACROSS = (2, 3, 6, 7)

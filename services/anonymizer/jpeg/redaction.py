@@ -21,8 +21,8 @@ from services.anonymizer.redaction import NOISE, Redaction, outline_width_px
 from services.anonymizer.regions import Cutout, Mask, grown
 from services.anonymizer.spread import BEFORE_BLOCKS_PX
 from services.anonymizer.styles import Scene, Style
-from services.chassis.patience import still_awaited
-from services.chassis.picture import Picture
+from services.chassis.pictures.picture import Picture
+from services.chassis.process.patience import still_awaited
 
 _TWO_VALUES_FROM = 192
 _ONE_VALUE_FROM = 768

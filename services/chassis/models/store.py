@@ -8,7 +8,7 @@ from pathlib import Path
 
 from services.chassis.errors import InvalidRequest, NotReady
 from services.chassis.models.manifest import ModelEntry, load_manifest
-from services.chassis.settings import ModelSettings
+from services.chassis.process.settings import ModelSettings
 
 
 class ModelState(StrEnum):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from services.chassis.patience import still_awaited
+from services.chassis.process.patience import still_awaited
 from services.detector.neighbours import Areas, Indices, alike_pairs, first_come, inside_earlier
 from services.detector.retinaface.decoding import SCORE, Findings
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from services.chassis.geometry import Box, LandmarkType, Point, RgbImage
-from services.chassis.processors import available_processors
+from services.chassis.pictures.geometry import Box, LandmarkType, Point, RgbImage
+from services.chassis.process.processors import available_processors
 from services.detector.faces import Face
 from services.detector.precision import Precision
 from services.detector.retinaface.checkpoint import load_network

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from torch import nn
 
 from services.chassis.errors import NotReady
-from services.chassis.geometry import RgbImage
 from services.chassis.inference.folding import fold
 from services.chassis.inference.openvino import Processors
 from services.chassis.inference.translation import ANY, translated
-from services.chassis.processors import available_processors
+from services.chassis.pictures.geometry import RgbImage
+from services.chassis.process.processors import available_processors
 from services.detector.precision import Precision
 from services.detector.retinaface.network import RetinaFace
 

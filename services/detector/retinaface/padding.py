@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from services.chassis.geometry import RgbImage
+from services.chassis.pictures.geometry import RgbImage
 from services.detector.retinaface.decoding import Findings
 
 LEAST_SIDE_PX = 64

@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from services.chassis.geometry import RgbImage
-from services.chassis.looks import Look
-from services.chassis.patience import still_awaited
+from services.chassis.pictures.geometry import RgbImage
+from services.chassis.pictures.looks import Look
+from services.chassis.process.patience import still_awaited
 from services.detector.faces import Face
 from services.detector.retinaface.agreement import Opinion, agreed
 from services.detector.retinaface.decoding import Findings, overlap

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from services.chassis.geometry import RgbImage
 from services.chassis.inference.soundness import disagreement, torch_on_one_thread
+from services.chassis.pictures.geometry import RgbImage
 from services.detector.retinaface.engine import Run, reference
 from services.detector.retinaface.network import RetinaFace
 from services.detector.retinaface.padding import padded

@@ -11,7 +11,7 @@ from functools import cache
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from gateway.cli import app
+from cli.app import app
 from tests.k8s.manifests import Container, Finding, Manifests, strings_in
 
 _EXPANSION = re.compile(r"\$[({]?(FACET_\w+)")

@@ -10,11 +10,11 @@ from unittest import mock
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
-from gateway.batch.journal_key import JournalSettings
+from cli.batch.journal_key import JournalSettings
 from gateway.settings import GatewaySettings
 from services.anonymizer.settings import AnonymizerSettings
 from services.chassis.models.manifest import load_manifest
-from services.chassis.settings import TierSettings
+from services.chassis.process.settings import TierSettings
 from services.detector.settings import DetectorSettings
 from services.embedder.settings import EmbedderSettings
 from tests.k8s.checks.commands import commands

@@ -11,8 +11,8 @@ from services.anonymizer.anonymization import anonymize
 from services.anonymizer.redaction import Redaction
 from services.anonymizer.regions import Region
 from services.chassis.errors import FacetError
-from services.chassis.geometry import Box
-from services.chassis.settings import PictureLimits
+from services.chassis.pictures.geometry import Box
+from services.chassis.process.settings import PictureLimits
 from tests.support.pictures import FORMATS, LOSSLESS, decode, encode, multi_picture_jpeg, noise, smooth, with_metadata
 
 LIMITS = PictureLimits(max_bytes=1_000_000, max_pixels=1_000_000)

@@ -15,12 +15,12 @@ from services.anonymizer.anonymization import anonymize
 from services.anonymizer.encoding import Output
 from services.anonymizer.redaction import Redaction
 from services.anonymizer.regions import Region
-from services.chassis.geometry import Box
-from services.chassis.icc import clean_profile
-from services.chassis.icc_builder import Primaries, grey_profile, rgb_profile
-from services.chassis.picture import open_picture
-from services.chassis.picture_format import PictureFormat
-from services.chassis.settings import PictureLimits
+from services.chassis.pictures.geometry import Box
+from services.chassis.pictures.icc import clean_profile
+from services.chassis.pictures.icc_builder import Primaries, grey_profile, rgb_profile
+from services.chassis.pictures.picture import open_picture
+from services.chassis.pictures.picture_format import PictureFormat
+from services.chassis.process.settings import PictureLimits
 from tests.support.colours import DISPLAY_P3, REC_2020, SWATCHES, chrm, cicp, gama, middles, parsed, swatches
 from tests.support.pictures import LOSSLESS, decode, encode, noise, png, png_chunk, png_chunks, with_png_chunks
 

@@ -13,10 +13,10 @@ from services.anonymizer.bounds import MAX_LAYERS, MAX_REGIONS, check_count
 from services.anonymizer.redaction import Redaction
 from services.anonymizer.regions import Region
 from services.chassis.errors import DeadlinePassed, InvalidRequest, TooLarge
-from services.chassis.geometry import Box
-from services.chassis.memory_budget import MemoryBudget
-from services.chassis.patience import Patience, awaited_by
-from services.chassis.settings import MIB, PictureLimits
+from services.chassis.pictures.geometry import Box
+from services.chassis.process.memory_budget import MemoryBudget
+from services.chassis.process.patience import Patience, awaited_by
+from services.chassis.process.settings import MIB, PictureLimits
 
 TALL = (16, 65_000)
 LIMITS = PictureLimits(max_bytes=MIB, max_pixels=100_000_000)

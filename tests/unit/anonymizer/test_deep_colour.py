@@ -17,9 +17,9 @@ from services.anonymizer.redaction import Redaction
 from services.anonymizer.regions import Region, Shape
 from services.anonymizer.styles import AveragingMosaic, Blur, GaussianBlur, Mosaic, Solid, Style
 from services.chassis.errors import InvalidPicture
-from services.chassis.geometry import Box
-from services.chassis.picture import open_picture
-from services.chassis.settings import PictureLimits
+from services.chassis.pictures.geometry import Box
+from services.chassis.pictures.picture import open_picture
+from services.chassis.process.settings import PictureLimits
 from tests.support.pictures import ORIENTATION_TAG, png, png_chunk, png_chunks, tiff_entries
 from tests.support.profiles import SRGB
 

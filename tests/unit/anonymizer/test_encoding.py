@@ -12,8 +12,8 @@ from services.anonymizer.anonymization import Anonymized, anonymize
 from services.anonymizer.redaction import Redaction
 from services.anonymizer.regions import Region
 from services.anonymizer.styles import Solid
-from services.chassis.geometry import Box
-from services.chassis.settings import PictureLimits
+from services.chassis.pictures.geometry import Box
+from services.chassis.process.settings import PictureLimits
 from tests.support.pictures import (
     FORMATS,
     LOSSLESS,

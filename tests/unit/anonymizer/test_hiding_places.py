@@ -14,9 +14,9 @@ from services.anonymizer.anonymization import ENCODED_ANEW, anonymize
 from services.anonymizer.encoding import AS_IT_CAME, Output
 from services.anonymizer.redaction import Redaction
 from services.anonymizer.regions import Region
-from services.chassis.geometry import Box
-from services.chassis.picture_format import PictureFormat
-from services.chassis.settings import PictureLimits
+from services.chassis.pictures.geometry import Box
+from services.chassis.pictures.picture_format import PictureFormat
+from services.chassis.process.settings import PictureLimits
 from tests.support.pictures import (
     PNG_SIGNATURE,
     encode,

@@ -20,9 +20,9 @@ from services.anonymizer.jpeg.turbojpeg import LIBRARY, load_turbojpeg
 from services.anonymizer.redaction import Redaction
 from services.anonymizer.regions import Region
 from services.chassis.errors import InvalidPicture
-from services.chassis.geometry import Box
-from services.chassis.picture_format import PictureFormat
-from services.chassis.settings import PictureLimits
+from services.chassis.pictures.geometry import Box
+from services.chassis.pictures.picture_format import PictureFormat
+from services.chassis.process.settings import PictureLimits
 from tests.support.pictures import decode, encode, multi_picture_jpeg, smooth, with_jpeg_segment
 from tests.support.profiles import LCMS_SRGB
 from tests.support.rare_jpegs import START, lossless_jpeg, segment

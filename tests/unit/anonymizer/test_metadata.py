@@ -14,10 +14,10 @@ from PIL import ExifTags, Image, TiffImagePlugin
 
 from services.anonymizer.encoding import Output, encode
 from services.anonymizer.metadata import kept_exif
-from services.chassis.icc import clean_profile
-from services.chassis.picture import Picture, open_picture
-from services.chassis.picture_format import PictureFormat
-from services.chassis.settings import PictureLimits
+from services.chassis.pictures.icc import clean_profile
+from services.chassis.pictures.picture import Picture, open_picture
+from services.chassis.pictures.picture_format import PictureFormat
+from services.chassis.process.settings import PictureLimits
 from tests.support import pictures
 from tests.support.pictures import (
     decode,

@@ -15,8 +15,8 @@ from services.anonymizer.anonymization import anonymize
 from services.anonymizer.redaction import Redaction, cut_outs, hidden_pixels
 from services.anonymizer.regions import Region, Shape
 from services.anonymizer.styles import AveragingMosaic, Blur, GaussianBlur, Mosaic, Solid, Style
-from services.chassis.geometry import Box, LandmarkType, Point
-from services.chassis.settings import PictureLimits
+from services.chassis.pictures.geometry import Box, LandmarkType, Point
+from services.chassis.process.settings import PictureLimits
 from tests.support.pictures import decode, encode, noise
 
 LIMITS = PictureLimits(max_bytes=1 << 20, max_pixels=1 << 20)

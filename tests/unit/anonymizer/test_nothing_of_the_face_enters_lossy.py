@@ -23,11 +23,11 @@ from services.anonymizer.redaction import Redaction, cut_outs, hidden_pixels
 from services.anonymizer.regions import Mask, Region, Shape
 from services.anonymizer.spread import spread_px
 from services.anonymizer.styles import Blur, Mosaic, Scene, Style
-from services.chassis.geometry import Box
-from services.chassis.picture import open_picture
-from services.chassis.picture_format import PictureFormat
-from services.chassis.pixels import Samples
-from services.chassis.settings import PictureLimits
+from services.chassis.pictures.geometry import Box
+from services.chassis.pictures.picture import open_picture
+from services.chassis.pictures.picture_format import PictureFormat
+from services.chassis.pictures.pixels import Samples
+from services.chassis.process.settings import PictureLimits
 from tests.support.jpegs import coefficients, touched_blocks
 from tests.support.pictures import decode, encode, noise
 from tests.unit.anonymizer.test_nothing_of_the_face_enters import Case, cases, hidden

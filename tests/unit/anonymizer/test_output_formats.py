@@ -13,10 +13,10 @@ from services.anonymizer.redaction import Redaction
 from services.anonymizer.regions import Region
 from services.anonymizer.styles import Solid
 from services.chassis.errors import InvalidRequest
-from services.chassis.geometry import Box
-from services.chassis.icc import clean_profile
-from services.chassis.picture_format import PictureFormat
-from services.chassis.settings import PictureLimits
+from services.chassis.pictures.geometry import Box
+from services.chassis.pictures.icc import clean_profile
+from services.chassis.pictures.picture_format import PictureFormat
+from services.chassis.process.settings import PictureLimits
 from tests.support.pictures import FORMATS, decode, encode, noise, png, smooth
 from tests.support.profiles import D50, SRGB, curve, profile, xyz
 

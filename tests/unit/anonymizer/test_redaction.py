@@ -13,8 +13,8 @@ from services.anonymizer.redaction import Redaction, cut_outs, hidden_pixels, re
 from services.anonymizer.regions import Region, Shape
 from services.anonymizer.styles import AveragingMosaic, Blur, GaussianBlur, Mosaic, Solid, Style
 from services.chassis.errors import InvalidRequest
-from services.chassis.geometry import Box, LandmarkType, Point
-from services.chassis.pixels import Pixels
+from services.chassis.pictures.geometry import Box, LandmarkType, Point
+from services.chassis.pictures.pixels import Pixels
 from tests.support.pictures import noise
 
 MODES = ("L", "LA", "RGB", "RGBA", "CMYK", "I;16")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from services.anonymizer.regions import Cutout, Region, Shape, cut_out, grown
 from services.chassis.errors import InvalidRequest
-from services.chassis.geometry import Box, LandmarkType, Point
+from services.chassis.pictures.geometry import Box, LandmarkType, Point
 
 MARGINS = [0.0, 0.3, 2.0]
 

@@ -13,9 +13,9 @@ from facet.v1 import geometry_pb2, image_pb2
 from services.anonymizer.bounds import MAX_REGIONS
 from services.anonymizer.servicer import AnonymizerServicer
 from services.chassis.errors import InvalidRequest
-from services.chassis.metrics import TierMetrics
-from services.chassis.settings import MIB, PictureLimits
-from services.chassis.workers import WorkerPool
+from services.chassis.process.metrics import TierMetrics
+from services.chassis.process.settings import MIB, PictureLimits
+from services.chassis.process.workers import WorkerPool
 from tests.support.standstill import watched_loop
 
 STANDSTILL_S = 0.1

@@ -13,10 +13,10 @@ from services.anonymizer.anonymization import anonymize
 from services.anonymizer.encoding import AS_IT_CAME, Output
 from services.anonymizer.redaction import Redaction
 from services.anonymizer.regions import Region
-from services.chassis.geometry import Box
-from services.chassis.icc import clean_profile
-from services.chassis.picture_format import PictureFormat
-from services.chassis.settings import PictureLimits
+from services.chassis.pictures.geometry import Box
+from services.chassis.pictures.icc import clean_profile
+from services.chassis.pictures.picture_format import PictureFormat
+from services.chassis.process.settings import PictureLimits
 from tests.support.pictures import decode, encode, smooth, with_jpeg_segment
 from tests.support.profiles import SRGB_FORMULA, matrix_tags, profile
 

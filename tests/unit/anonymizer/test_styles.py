@@ -18,7 +18,7 @@ from services.anonymizer.styles import (
     Style,
     cells_a_face,
 )
-from services.chassis.pixels import Samples
+from services.chassis.pictures.pixels import Samples
 
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
 SHAPES = [(1, 1, 3), (1, 50, 3), (50, 1, 3), (7, 3, 3), (60, 80, 1), (60, 80, 2), (60, 80, 3), (60, 80, 4)]

@@ -13,8 +13,8 @@ from services.anonymizer.redaction import Redaction
 from services.anonymizer.regions import Region, Shape
 from services.anonymizer.styles import Solid
 from services.chassis.errors import InvalidPicture
-from services.chassis.geometry import Box
-from services.chassis.settings import PictureLimits
+from services.chassis.pictures.geometry import Box
+from services.chassis.process.settings import PictureLimits
 from tests.support.pictures import LOSSLESS, animation, decode, encode, smooth
 
 LIMITS = PictureLimits(max_bytes=4_000_000, max_pixels=1_000_000)

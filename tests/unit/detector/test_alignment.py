@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from services.chassis.geometry import LandmarkType, Point
+from services.chassis.pictures.geometry import LandmarkType, Point
 from services.detector.alignment import ALIGNED_SIDE_PX, Template, align, similarity
 
 

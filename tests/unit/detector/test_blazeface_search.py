@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from services.chassis.geometry import Box, LandmarkType, Point, RgbImage
-from services.chassis.picture import Picture, open_picture
-from services.chassis.settings import SharedSettings
+from services.chassis.pictures.geometry import Box, LandmarkType, Point, RgbImage
+from services.chassis.pictures.picture import Picture, open_picture
+from services.chassis.process.settings import SharedSettings
 from services.detector.blazeface_search import TILE_OVERLAP, BlazeFaceSearch, mirror, tiles
 from services.detector.faces import Face
 from services.detector.merging import without_doubles

@@ -13,9 +13,9 @@ import pytest
 from PIL import Image
 
 from services.chassis.errors import InvalidRequest, NotReady
-from services.chassis.geometry import Box
 from services.chassis.models.store import ModelStore
-from services.chassis.settings import ModelSettings, SharedSettings
+from services.chassis.pictures.geometry import Box
+from services.chassis.process.settings import ModelSettings, SharedSettings
 from services.detector.alignment import Template, align
 from services.detector.detection import MAX_ALIGNED, Detection, DetectionConfig, align_faces, detect
 from services.detector.faces import Face

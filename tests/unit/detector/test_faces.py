@@ -9,9 +9,9 @@ from typing import cast
 import pytest
 from PIL import Image
 
-from services.chassis.geometry import Box, LandmarkType, Point
-from services.chassis.picture import Picture
-from services.chassis.settings import SharedSettings
+from services.chassis.pictures.geometry import Box, LandmarkType, Point
+from services.chassis.pictures.picture import Picture
+from services.chassis.process.settings import SharedSettings
 from services.detector.detection import DetectionConfig, detect
 from services.detector.faces import Face
 from services.detector.models import DetectorModels

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from services.chassis.models.store import ModelState, ModelStore
-from services.chassis.settings import ModelSettings
+from services.chassis.process.settings import ModelSettings
 from tests.support.processes import REPOSITORY
 
 

@@ -14,11 +14,11 @@ from services.anonymizer.encoding import Output
 from services.anonymizer.redaction import Redaction
 from services.anonymizer.regions import Region
 from services.anonymizer.styles import Blur, Mosaic, Solid, Style
-from services.chassis.geometry import Box
-from services.chassis.looks import Look
 from services.chassis.models.store import ModelStore
-from services.chassis.picture_format import PictureFormat
-from services.chassis.settings import ModelSettings, SharedSettings
+from services.chassis.pictures.geometry import Box
+from services.chassis.pictures.looks import Look
+from services.chassis.pictures.picture_format import PictureFormat
+from services.chassis.process.settings import ModelSettings, SharedSettings
 from services.detector.detection import Detection, DetectionConfig, align_faces, detect
 from services.detector.faces import Face
 from services.detector.models import DetectorModels, DetectorOptions

@@ -9,7 +9,7 @@ import pytest
 
 from services.chassis.errors import NotReady
 from services.chassis.models.store import ModelStore
-from services.chassis.settings import ModelSettings
+from services.chassis.process.settings import ModelSettings
 from services.embedder.model import choose_model
 
 MANIFEST = """

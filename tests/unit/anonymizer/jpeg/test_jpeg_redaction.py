@@ -18,9 +18,9 @@ from services.anonymizer.redaction import Redaction, cut_outs, hidden_pixels
 from services.anonymizer.regions import Cutout, Region, Shape
 from services.anonymizer.styles import AveragingMosaic, Blur, GaussianBlur, Mosaic, Solid, Style
 from services.chassis.errors import InvalidPicture
-from services.chassis.geometry import Box, LandmarkType, Point
-from services.chassis.picture import Picture, open_picture
-from services.chassis.settings import PictureLimits
+from services.chassis.pictures.geometry import Box, LandmarkType, Point
+from services.chassis.pictures.picture import Picture, open_picture
+from services.chassis.process.settings import PictureLimits
 from tests.support.jpegs import coefficients, touched_blocks
 from tests.support.pictures import encode, noise, smooth
 

@@ -9,7 +9,7 @@ import pytest
 
 from services.chassis.errors import InvalidRequest, NotReady
 from services.chassis.models.store import ModelState, ModelStore
-from services.chassis.settings import ModelSettings
+from services.chassis.process.settings import ModelSettings
 
 WEIGHTS = b"these are the weights"
 

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from skimage import data
 
-from services.chassis.geometry import LandmarkType, RgbImage
-from services.chassis.picture import open_picture
-from services.chassis.settings import MIB, PictureLimits
+from services.chassis.pictures.geometry import LandmarkType, RgbImage
+from services.chassis.pictures.picture import open_picture
+from services.chassis.process.settings import MIB, PictureLimits
 from services.detector.faces import Face
 from services.detector.precision import Precision
 from services.detector.retinaface.decoding import overlap

@@ -12,7 +12,7 @@ import pytest
 from skimage import data
 
 from services.chassis.errors import NotReady
-from services.chassis.geometry import RgbImage
+from services.chassis.pictures.geometry import RgbImage
 from services.detector.precision import Precision
 from services.detector.retinaface.decoding import overlap
 from services.detector.retinaface.detector import RetinaFace

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from gateway.cli import app
+from cli.app import app
 from gateway.identity.caller import Allowance, Scope
 from gateway.identity.key_ring import KeyRing
 

@@ -1,0 +1,141 @@
+"""Anonymizing many pictures: planned as a whole, refused before any work where names clash, then run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from cli.batch.destinations import Destination
+from cli.batch.journal import Written
+from cli.batch.naming import Names, some
+from cli.batch.outcomes import NameTaken, Outcome
+from cli.batch.shards import Shard
+from cli.batch.sources import Findings, Source, identities
+from facet_client import Anonymized, AsyncFacet, DetectionOptions, RedactionOptions
+from services.chassis.errors import InvalidRequest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What is asked for, for every picture."""
+
+    redaction: RedactionOptions
+    detection: DetectionOptions
+    verify: bool
+
+    @property
+    def digest(self) -> str:
+        """The same for the same options."""
+        return digest_of(self)
+
+    async def of(self, facet: AsyncFacet, content: bytes) -> Anonymized:
+        """Asks it of one picture."""
+        return await facet.anonymize(content, redaction=self.redaction, detection=self.detection, verify=self.verify)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What one worker has to do, and what it need not do any more."""
+
+    remaining: Sequence[Source]
+    settled: Sequence[Outcome]
+    """What earlier runs did, and what is passed over."""
+    earlier: int
+    """How many earlier runs did."""
+
+
+def digest_of(options: Any) -> str:  # noqa: ANN401  (any dataclass)
+    """The same for two dataclasses with the same values."""
+    text = json.dumps(asdict(options), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+class Anonymizing:
+    """The job of one run."""
+
+    def __init__(self, destination: Destination, asked: Asked, *, overwrite: bool) -> None:
+        """`overwrite`: whether what stands in the way at the destination may be replaced."""
+        self._destination = destination
+        self._asked = asked
+        self._overwrite = overwrite
+        self._names = Names(format=asked.redaction.format)
+        self._owners: dict[str, str] = {}
+
+    def check(self, findings: Findings) -> None:
+        """Makes sure that no two results and no original would be written over.
+
+        Raises:
+            InvalidRequest: They would.
+        """
+        paths = [source.path for source in findings.sources]
+        self._owners = self._names.planned(paths, self._destination.is_one_name)
+        self._destination.refuse_inputs(self._owners, identities(findings.sources))
+
+    def plan(self, findings: Findings, shard: Shard) -> Plan:
+        """Finds out what is left to do, at a destination that is open.
+
+        Raises:
+            InvalidRequest: Something that no earlier run has written stands in the way.
+        """
+        destination = self._destination
+        own = [source for source in findings.sources if source.path in shard]
+        done = {source.path: destination.finished(source, self._asked.digest) for source in own}
+        remaining = [source for source in own if not done[source.path]]
+        outputs = [name for source in remaining for name in self._names.possible(source.path)]
+        if not self._overwrite and (taken := [name for name in outputs if destination.is_taken(name)]):
+            raise InvalidRequest(
+                f"no earlier run has written this, and it is in the way: {some(taken)}; "
+                "move it, choose another folder, or give --overwrite to replace it "
+                "(runs with another key count as nobody's: FACET_JOURNAL_KEY)"
+            )
+        destination.begin(outputs)
+        finished = [entry.outcome for entry in done.values() if entry]
+        passed_over = [outcome for outcome in findings.passed_over if outcome.path in shard]
+        return Plan(remaining=remaining, settled=[*finished, *passed_over], earlier=len(finished))
+
+    def by(self, facet: AsyncFacet) -> _Job:
+        """What is done to each picture, with this client."""
+        return _Job(facet, self)
+
+    async def ask(self, facet: AsyncFacet, content: bytes) -> Anonymized:
+        """One picture."""
+        return await self._asked.of(facet, content)
+
+    def keep(self, source: Source, content: bytes, answer: Anonymized) -> Outcome:
+        """Writes the answer; never anything else of the picture."""
+        output = self._names.actual(source.path, content, answer.media_type)
+        if output not in self._names.possible(source.path):  # the content tells another format than the name
+            other = output in self._owners or (not self._overwrite and self._destination.is_taken(output))
+            if other:
+                raise NameTaken(f"its result would be called {some([output])}, and that is taken")
+        result = Written(
+            path=source.path,
+            source=source.version,
+            options=self._asked.digest,
+            output=output,
+            size_bytes=len(answer.content),
+            mtime_ns=0,
+            sha256=hashlib.sha256(answer.content).hexdigest(),
+            faces=answer.faces,
+            model=answer.model or "",
+            notice=answer.notice or "",
+        )
+        self._destination.write(result, answer.content)
+        return result.outcome
+
+
+class _Job:
+    """As running.Job says."""
+
+    def __init__(self, facet: AsyncFacet, anonymizing: Anonymizing) -> None:
+        self._facet = facet
+        self._anonymizing = anonymizing
+
+    async def ask(self, content: bytes) -> Anonymized:
+        return await self._anonymizing.ask(self._facet, content)
+
+    def keep(self, source: Source, content: bytes, answer: Anonymized) -> Outcome:
+        return self._anonymizing.keep(source, content, answer)

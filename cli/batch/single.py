@@ -1,0 +1,130 @@
+"""One picture from a file or standard input to a file or standard output."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+from cli.batch.anonymizing import Asked
+from cli.batch.buckets import is_url
+from cli.batch.local_files import replace_file
+from cli.batch.local_sources import Rules
+from cli.batch.naming import shown, told_type
+from cli.batch.outcomes import NameTaken, Outcome
+from cli.batch.sources import Source, find
+from facet_client import Anonymized, AsyncFacet
+from services.chassis.errors import InvalidRequest, TooLarge
+from services.chassis.process.sizes import limit_text
+
+STANDARD = "-"
+"""Standard input as a source, standard output as a destination."""
+
+
+def is_single(paths: list[str], output: str) -> bool:
+    """Whether this is one picture to one name, and not files to a folder."""
+    if output == STANDARD or STANDARD in paths:
+        return True
+    names_a_picture = told_type(output) is not None and not is_url(output) and not Path(output).is_dir()
+    return len(paths) == 1 and Path(paths[0]).is_file() and names_a_picture
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StandardInput:
+    """What came in on standard input, as a source."""
+
+    content: bytes = field(repr=False)
+    path: str = STANDARD
+    version: str = ""
+    identity: str = STANDARD
+
+    def read(self, max_bytes: int) -> bytes:
+        """As Source says."""
+        if len(self.content) > max_bytes:
+            raise TooLarge(f"at most {limit_text(max_bytes)} are accepted")
+        return self.content
+
+
+def single_source(paths: list[str], max_bytes: int) -> Source:
+    """The picture; standard input is read, up to one byte more than is accepted.
+
+    Raises:
+        InvalidRequest: There is not exactly one.
+    """
+    if len(paths) != 1:
+        raise InvalidRequest("standard input or output goes with exactly one picture")
+    if paths == [STANDARD]:
+        return StandardInput(content=sys.stdin.buffer.read(max_bytes + 1))
+    sources = find(paths, Rules(hidden=True)).sources
+    if len(sources) != 1:
+        raise InvalidRequest(f"{shown(paths[0])} is not exactly one file; more than one go to a folder: -o FOLDER")
+    return sources[0]
+
+
+def refuse_output(paths: list[str], output: str, *, overwrite: bool) -> None:
+    """Makes sure that nothing is overwritten that should not be.
+
+    Raises:
+        InvalidRequest: It would be.
+    """
+    if output == STANDARD or not os.path.lexists(output):
+        return
+    if all(Path(path).exists() for path in (output, paths[0])) and Path(output).samefile(paths[0]):
+        raise InvalidRequest(f"{output} is the picture itself; give another name")
+    if not overwrite or Path(output).is_dir():
+        raise InvalidRequest(f"{output} exists; give another name, or --overwrite to replace a file")
+
+
+class OneFile:
+    """As running.Job says, for one picture to one name; what goes to standard output is printed at the end."""
+
+    def __init__(self, asked: Asked, output: str) -> None:
+        self._asked = asked
+        self._output = output
+        self._facet: AsyncFacet | None = None
+        self._to_print = b""
+
+    def by(self, facet: AsyncFacet) -> Self:
+        """With this client."""
+        self._facet = facet
+        return self
+
+    async def ask(self, content: bytes) -> Anonymized:
+        """The picture."""
+        assert self._facet is not None  # noqa: S101  (for the type checker)
+        return await self._asked.of(self._facet, content)
+
+    def keep(self, source: Source, content: bytes, answer: Anonymized) -> Outcome:
+        """Writes the answer.
+
+        Raises:
+            NameTaken: The name tells another format than the result has.
+            OSError: It cannot be written.
+        """
+        del content
+        if self._output == STANDARD:
+            self._to_print = answer.content
+        else:
+            self._write(answer)
+        return Outcome.done(
+            source.path,
+            faces=answer.faces,
+            output=self._output,
+            model=answer.model or "",
+            notice=answer.notice or "",
+        )
+
+    def _write(self, answer: Anonymized) -> None:
+        if told_type(self._output) not in {None, answer.media_type}:
+            format_name = answer.media_type.rpartition("/")[2]
+            raise NameTaken(f"the result is of the format {format_name}; name it so, or say --format")
+        Path(self._output).parent.mkdir(parents=True, exist_ok=True)
+        replace_file(Path(self._output), answer.content)
+
+    def print_out(self) -> None:
+        """Prints what goes to standard output, if anything does."""
+        if self._to_print:
+            sys.stdout.buffer.write(self._to_print)
+            sys.stdout.buffer.flush()

@@ -1,0 +1,22 @@
+"""`facet calibrate`: a decision threshold from an owner's own pictures of known people."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def calibrate(
+    folder: Annotated[Path, typer.Argument(help="One folder a person, with that person's pictures in it.")],
+    plot: Annotated[Path | None, typer.Option(help="Write the curves to this PNG.")] = None,
+) -> None:
+    """Find from which similarity on two faces are one person, on your own pictures, and for many comparisons.
+
+    Start a deployment first (`facet up`); FACET_DETECTOR_TARGET and FACET_EMBEDDER_TARGET say where it is. Prints an
+    entry for the manifest that FACET_MODELS_MANIFEST names, and says what the pictures are too few for.
+    """
+    from cli.calibrate.report import report  # noqa: PLC0415  (other commands need none of it)
+
+    report(folder, plot)

@@ -1,0 +1,1 @@
+"""All tiers of one machine as child processes."""

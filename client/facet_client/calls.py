@@ -1,0 +1,141 @@
+"""Every call as a value: the request to send and how its answer is read. No input or output happens here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Generic, TypeVar
+
+import httpx
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from facet_client.failures import error_of, unexpected
+from facet_client.options import DetectionOptions, RedactionOptions, query_of
+from facet_client.results import Anonymized, Comparison, Detection, Embedded, Model, Models, Readiness, TierReadiness
+
+Result = TypeVar("Result")
+Result_co = TypeVar("Result_co", covariant=True)
+_Parts = Sequence[tuple[str, tuple[str, bytes]]]  # name of a field, file name, content
+
+_DETECTION = TypeAdapter(Detection)
+_EMBEDDED = TypeAdapter(Embedded)
+_COMPARISON = TypeAdapter(Comparison)
+_MODELS = TypeAdapter(Models)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call(Generic[Result_co]):
+    """One request to the gateway, all of them without lasting effect: they may be sent again."""
+
+    method: str = "POST"
+    path: str
+    query: dict[str, str]
+    picture: bytes | None = None
+    """The raw body."""
+    parts: _Parts | None = None
+    """The multipart body."""
+    read: Callable[[httpx.Response], Result_co]
+    """Reads the answer; raises a FacetError where it is a problem."""
+
+
+def anonymize(  # noqa: PLR0913  (as many as there are things to say)
+    picture: bytes,
+    redaction: RedactionOptions,
+    detection: DetectionOptions,
+    *,
+    verify: bool,
+    keep: Sequence[bytes],
+    only: Sequence[bytes],
+) -> Call[Anonymized]:
+    """`POST /v1/anonymize`."""
+    query = query_of(redaction, detection) | ({"verify": "true"} if verify else {})
+    people = [*(_part("keep", each) for each in keep), *(_part("only", each) for each in only)]
+    if people:
+        return Call(path="v1/anonymize", query=query, parts=[_part("image", picture), *people], read=_anonymized)
+    return Call(path="v1/anonymize", query=query, picture=picture, read=_anonymized)
+
+
+def detect(picture: bytes, detection: DetectionOptions) -> Call[Detection]:
+    """`POST /v1/detect`."""
+    return Call(path="v1/detect", query=query_of(detection), picture=picture, read=_reader(_DETECTION))
+
+
+def embed(picture: bytes, detection: DetectionOptions) -> Call[Embedded]:
+    """`POST /v1/embed`."""
+    return Call(path="v1/embed", query=query_of(detection), picture=picture, read=_reader(_EMBEDDED))
+
+
+def compare(picture_a: bytes, picture_b: bytes, detection: DetectionOptions) -> Call[Comparison]:
+    """`POST /v1/compare`."""
+    parts = [_part("image_a", picture_a), _part("image_b", picture_b)]
+    return Call(path="v1/compare", query=query_of(detection), parts=parts, read=_reader(_COMPARISON))
+
+
+def models() -> Call[tuple[Model, ...]]:
+    """`GET /v1/models`."""
+    read = _reader(_MODELS)
+    return Call(method="GET", path="v1/models", query={}, read=lambda response: read(response).models)
+
+
+def ready() -> Call[Readiness]:
+    """`GET /readyz`."""
+    return Call(method="GET", path="readyz", query={}, read=_readiness)
+
+
+def _part(field: str, content: bytes) -> tuple[str, tuple[str, bytes]]:
+    return field, (field, content)  # a file name, which the protocol wants, that tells nothing
+
+
+def _reader(kind: TypeAdapter[Result]) -> Callable[[httpx.Response], Result]:
+    def read(response: httpx.Response) -> Result:
+        if not response.is_success:
+            raise error_of(response)
+        try:
+            return kind.validate_json(response.content)
+        except ValidationError as error:
+            raise unexpected(response) from error.with_traceback(None)
+
+    return read
+
+
+def _anonymized(response: httpx.Response) -> Anonymized:
+    if not response.is_success:
+        raise error_of(response)
+    media_type = response.headers.get("content-type", "")
+    faces = response.headers.get("x-facet-faces", "")
+    if not (media_type.startswith("image/") and faces.isdecimal() and response.content):
+        raise unexpected(response)  # never take for an anonymized picture what may be something else
+    return Anonymized(
+        content=response.content,
+        media_type=media_type,
+        faces=int(faces),
+        model=response.headers.get("x-facet-model"),
+        notice=response.headers.get("x-facet-notice"),
+        check=response.headers.get("x-facet-check"),
+    )
+
+
+class _TierAnswer(BaseModel):
+    status: str
+    detail: str
+
+
+class _ReadyAnswer(BaseModel):
+    status: str
+    tiers: dict[str, _TierAnswer]
+
+
+def _readiness(response: httpx.Response) -> Readiness:
+    if response.status_code not in {HTTPStatus.OK, HTTPStatus.SERVICE_UNAVAILABLE}:
+        raise error_of(response)
+    try:
+        answer = _ReadyAnswer.model_validate_json(response.content)
+    except ValidationError:
+        raise error_of(response) from None
+    return Readiness(
+        ready=response.is_success,
+        tiers={
+            name: TierReadiness(ready=tier.status == "ready", detail=tier.detail) for name, tier in answer.tiers.items()
+        },
+    )

@@ -1,0 +1,1 @@
+"""`POST /v1/anonymize`: choose the faces, hide them, check the result, sign."""

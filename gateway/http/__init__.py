@@ -1,0 +1,1 @@
+"""HTTP around the routes: connections, limits, layers, errors."""

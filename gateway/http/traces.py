@@ -1,0 +1,55 @@
+"""A span around every call under `/v1`; the tiers' spans lie below it."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway.http.call_record import deed_of
+from services.chassis.process import tracing
+from services.chassis.rpc.request_id import current_request_id
+
+TRACED_PREFIX = "/v1/"
+
+
+class TracingMiddleware:
+    """Inside whatever makes the request's id."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handles one request."""
+        if scope["type"] != "http" or not scope["path"].startswith(TRACED_PREFIX):
+            await self._app(scope, receive, send)
+            return
+        parent = Headers(scope=scope).get(tracing.TRACEPARENT, "")
+        with tracing.span(scope["method"], kind=tracing.Kind.SERVER, parent=parent) as span:
+
+            async def telling_send(message: Message) -> None:
+                if message["type"] == "http.response.start":
+                    _tell(span, scope, message["status"])
+                await send(message)
+
+            await self._app(scope, receive, telling_send)
+
+
+def _tell(span: tracing.Span, scope: Scope, status: int) -> None:
+    route: str = getattr(scope.get("route"), "path", "unmatched")
+    span.rename(f"{scope['method']} {route}")
+    deed = deed_of(scope)
+    counts = {"facet.faces_found": deed.faces_found, "facet.faces_hidden": deed.faces_hidden}
+    span.add(
+        {
+            "facet.request_id": current_request_id.get(),
+            "http.request.method": scope["method"],
+            "http.route": route,
+            "http.response.status_code": status,
+            "facet.models": " ".join(deed.models),
+            **{name: count for name, count in counts.items() if count is not None},
+        }
+    )
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        span.fail(HTTPStatus(status).name)

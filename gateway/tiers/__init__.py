@@ -1,0 +1,1 @@
+"""The tiers as the gateway calls them."""
