@@ -15,12 +15,24 @@ from gateway.anonymize.given_faces import read_given_faces
 from gateway.anonymize.overlaps import Places, box_of, lies_in_any, touches_any
 from gateway.anonymize.references import embed_references
 from gateway.anonymize.selection import Reference, Selection
-from gateway.routes.uploads import AnonymizationUpload
 from gateway.tiers.deadline import Deadline
 from gateway.tiers.off_loop import off_loop
 from gateway.tiers.pipeline import Pipeline
 from services.chassis.errors import InvalidRequest, NotReady
 from services.chassis.pictures.geometry import Box
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnonymizationUpload:
+    """A picture to anonymize and what was sent with it."""
+
+    image: bytes
+    faces: bytes | None = None
+    """A JSON document: which faces to hide."""
+    keep: Sequence[bytes] = ()
+    """Each a picture or a JSON document: whom to leave visible."""
+    only: Sequence[bytes] = ()
+    """Each a picture or a JSON document: whom alone to hide."""
 
 
 class ChosenBy(StrEnum):

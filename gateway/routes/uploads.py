@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 
 from fastapi import Request
 from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
+from gateway.anonymize.choosing import AnonymizationUpload
 from gateway.anonymize.documents import MAX_DOCUMENT_BYTES
 from gateway.routes.preamble import from_first_boundary
 from services.chassis.errors import InvalidRequest, TooLarge, UnsupportedFormat
@@ -25,19 +25,6 @@ _MULTIPART = "multipart/form-data"
 _MULTIPART_OVERHEAD_BYTES = 64 * 1024  # part headers and boundaries
 _MAX_PARTS = 8
 _ANONYMIZATION_FIELDS = frozenset({"image", "faces", "keep", "only"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnonymizationUpload:
-    """A picture to anonymize and what was sent with it."""
-
-    image: bytes
-    faces: bytes | None = None
-    """A JSON document: which faces to hide."""
-    keep: Sequence[bytes] = ()
-    """Each a picture or a JSON document: whom to leave visible."""
-    only: Sequence[bytes] = ()
-    """Each a picture or a JSON document: whom alone to hide."""
 
 
 class _MemoryParser(MultiPartParser):
