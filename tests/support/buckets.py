@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import boto3
+import httpx
 from moto.server import ThreadedMotoServer
 
 BUCKET = "photos"
@@ -55,6 +56,7 @@ def running_s3() -> Iterator[S3]:
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
+    httpx.post(f"http://{host}:{port}/moto-api/reset", trust_env=False).raise_for_status()  # all servers share a store
     running = S3(f"http://{host}:{port}")
     running.client.create_bucket(Bucket=BUCKET)
     try:
