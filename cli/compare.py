@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -38,7 +39,7 @@ def compare(  # noqa: PLR0913  (a command has as many parameters as options)
     with running(target, anonymizer=False, embedder=True) as url, Facet(url, key=key, ca=ca) as facet:
         comparison = facet.compare(*pictures)
     if as_json:
-        typer.echo(comparison.model_dump_json(indent=2))
+        typer.echo(json.dumps(comparison.model_dump(mode="json"), indent=2))
     else:
         verdict = "[green]one person[/]" if comparison.same_person else "[yellow]not one person[/]"
         stdout().print(

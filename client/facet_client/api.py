@@ -12,13 +12,13 @@ READY = "ready"
 NOT_READY = "not ready"
 
 
-class _Answer(BaseModel):
+class _FrozenModel(BaseModel):
     """Immutable; errors of validation quote no value, for it may be an embedding."""
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
 
-class Problem(_Answer):
+class Problem(_FrozenModel):
     """What went wrong (RFC 9457)."""
 
     type: str = Field(examples=["urn:facet:error:UNSUPPORTED_FORMAT"])
@@ -46,7 +46,7 @@ class AnonymizeAnswer:
     """The outcome of the check, such as `passed; escalated=0; identity=compared`; None = it was not checked."""
 
 
-class BoxAnswer(_Answer):
+class BoxAnswer(_FrozenModel):
     """Pixels of the upright picture, origin top left."""
 
     x_min: float
@@ -65,7 +65,7 @@ class BoxAnswer(_Answer):
         return self.y_max - self.y_min
 
 
-class FaceAnswer(_Answer):
+class FaceAnswer(_FrozenModel):
     """One face."""
 
     box: BoxAnswer
@@ -75,7 +75,7 @@ class FaceAnswer(_Answer):
     )
 
 
-class DetectAnswer(_Answer):
+class DetectAnswer(_FrozenModel):
     """The faces of a picture, in descending confidence."""
 
     width: int = Field(description="Of the upright picture, pixels.")
@@ -95,7 +95,7 @@ class EmbeddedFaceAnswer(FaceAnswer):
     alignment: str | None = Field(description="five_point or four_point: the template the face was aligned to.")
 
 
-class EmbedAnswer(_Answer):
+class EmbedAnswer(_FrozenModel):
     """The faces of a picture with their embeddings."""
 
     width: int
@@ -105,7 +105,7 @@ class EmbedAnswer(_Answer):
     faces: tuple[EmbeddedFaceAnswer, ...]
 
 
-class CompareAnswer(_Answer):
+class CompareAnswer(_FrozenModel):
     """How alike the largest faces of two pictures are."""
 
     similarity: float = Field(description="Cosine similarity, -1 to 1.")
@@ -116,7 +116,7 @@ class CompareAnswer(_Answer):
     faces: tuple[FaceAnswer, ...] = Field(description="The face compared in image_a, then in image_b.")
 
 
-class TierAnswer(_Answer):
+class TierAnswer(_FrozenModel):
     """Whether a tier serves."""
 
     status: str = Field(examples=[READY, NOT_READY])
@@ -128,7 +128,7 @@ class TierAnswer(_Answer):
         return self.status == READY
 
 
-class ReadyAnswer(_Answer):
+class ReadyAnswer(_FrozenModel):
     """Whether pictures can be anonymized, and the state of each tier."""
 
     status: str = Field(examples=[READY, NOT_READY])
@@ -140,7 +140,7 @@ class ReadyAnswer(_Answer):
         return self.status == READY
 
 
-class CurveAnswer(_Answer):
+class CurveAnswer(_FrozenModel):
     """How often two people's faces are as alike as that."""
 
     points: tuple[tuple[float, float], ...] = Field(
@@ -151,14 +151,14 @@ class CurveAnswer(_Answer):
     calibrated_on: str
 
 
-class ClearFaceAnswer(_Answer):
+class ClearFaceAnswer(_FrozenModel):
     """What a face must reach so that the curve holds for it."""
 
     side_px: int = Field(description="Longer side of its box.")
     norm: float = Field(description="Of its raw embedding.")
 
 
-class ModelAnswer(_Answer):
+class ModelAnswer(_FrozenModel):
     """One model and whether requests that name it are served."""
 
     name: str
@@ -180,7 +180,7 @@ class ModelAnswer(_Answer):
     )
 
 
-class ModelsAnswer(_Answer):
+class ModelsAnswer(_FrozenModel):
     """The models that each tier knows."""
 
     models: tuple[ModelAnswer, ...]

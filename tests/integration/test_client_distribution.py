@@ -13,6 +13,7 @@ from zipfile import ZipFile
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from facet_client import __version__
 from tests.support.processes import REPOSITORY
@@ -56,9 +57,10 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def required(requirements: list[str], seen: set[str]) -> Iterator[Distribution]:
     """What is required, and what that requires."""
     for told in map(Requirement, requirements):
-        if told.name not in seen and (told.marker is None or told.marker.evaluate({"extra": ""})):
-            seen.add(told.name)
-            found = distribution(told.name)
+        name = canonicalize_name(told.name)
+        if name not in seen and (told.marker is None or told.marker.evaluate({"extra": ""})):
+            seen.add(name)
+            found = distribution(name)
             yield found
             yield from required(found.requires or [], seen)
 
@@ -86,7 +88,7 @@ def test_wheel_calls_a_gateway_with_what_it_requires_alone(
     [metadata] = installed.glob("*.dist-info")
     others.mkdir()
     for each in required(Distribution.at(metadata).requires or [], set()):
-        for name in {file.parts[0] for file in each.files or [] if file.parts[0] != ".."}:
+        for name in {file.parts[0] for file in each.files or []} - {"..", "__pycache__"}:
             (others / name).symlink_to(Path(str(each.locate_file(name))))
     picture.write_bytes(astronaut_jpeg)
     code = USE.format(wheel=str(installed), required=str(others), picture=str(picture), url=gateway_url)
