@@ -10,9 +10,9 @@ from typer.core import TyperGroup
 from cli import anonymize, audit, compare, detect, embed, find, keys, models, up, verify_receipt
 from cli.calibrate import command as calibrate
 from cli.evaluate import command as evaluate
+from cli.failures import FAILURES
 from cli.options import INTERRUPTED
 from cli.output import say_error
-from services.chassis.errors import FacetError
 
 
 class _SaysDomainErrors(TyperGroup):
@@ -24,7 +24,7 @@ class _SaysDomainErrors(TyperGroup):
     def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]  # noqa: ANN401  (typer's own signature)
         try:
             return super().invoke(ctx)
-        except FacetError as error:
+        except FAILURES as error:
             say_error(error)
             raise typer.Exit(1) from error
         except KeyboardInterrupt:

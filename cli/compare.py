@@ -33,13 +33,13 @@ def compare(  # noqa: PLR0913  (a command has as many parameters as options)
     [bold]Exit codes[/]: 0 compared, whatever came of it; 1 not compared; 2 wrong use; 3 not one person, with \
 --exit-code alone; 130 Ctrl-C.
     """
-    from facet_client import Facet, to_json  # noqa: PLC0415  (other commands need none of it)
+    from facet_client import Facet  # noqa: PLC0415  (other commands need none of it)
 
     pictures = _read(a), _read(b)
     with running(target, anonymizer=False, embedder=True) as url, Facet(url, key=key, ca=ca) as facet:
         comparison = facet.compare(*pictures)
     if as_json:
-        typer.echo(json.dumps(to_json(comparison), indent=2))
+        typer.echo(json.dumps(comparison.model_dump(mode="json"), indent=2))
     else:
         verdict = "[green]one person[/]" if comparison.same_person else "[yellow]not one person[/]"
         stdout().print(

@@ -62,7 +62,8 @@ def detect(  # noqa: PLR0913  (a command has as many parameters as options)
     from cli.batch.shards import Shard  # noqa: PLC0415
     from cli.finding import Search, to_file, to_standard_output  # noqa: PLC0415
     from cli.run import Circumstances, Telling  # noqa: PLC0415
-    from facet_client import AsyncFacet, Detection, DetectionOptions  # noqa: PLC0415
+    from facet_client import AsyncFacet, DetectionOptions  # noqa: PLC0415
+    from facet_client.api import DetectAnswer  # noqa: PLC0415
 
     if as_json and output is None:
         raise typer.BadParameter("--json prints where the faces are printed; write them to a file with -o")
@@ -70,7 +71,7 @@ def detect(  # noqa: PLR0913  (a command has as many parameters as options)
         model=model, recall=recall, min_confidence=min_confidence, min_face_px=min_face_px, max_faces=max_faces
     )
 
-    async def ask(facet: AsyncFacet, content: bytes) -> Detection:
+    async def ask(facet: AsyncFacet, content: bytes) -> DetectAnswer:
         return await facet.detect(content, detection=asked)
 
     search = Search(

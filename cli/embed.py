@@ -54,14 +54,15 @@ def embed(  # noqa: PLR0913  (a command has as many parameters as options)
     from cli.batch.shards import Shard  # noqa: PLC0415
     from cli.finding import Search, to_file  # noqa: PLC0415
     from cli.run import Circumstances, Telling  # noqa: PLC0415
-    from facet_client import AsyncFacet, DetectionOptions, Embedded  # noqa: PLC0415
+    from facet_client import AsyncFacet, DetectionOptions  # noqa: PLC0415
+    from facet_client.api import EmbedAnswer  # noqa: PLC0415
 
     written = _format(output)
     asked = DetectionOptions(
         model=model, recall=recall, min_confidence=min_confidence, min_face_px=min_face_px, max_faces=max_faces
     )
 
-    async def ask(facet: AsyncFacet, content: bytes) -> Embedded:
+    async def ask(facet: AsyncFacet, content: bytes) -> EmbedAnswer:
         return await facet.embed(content, detection=asked)
 
     search = Search(

@@ -11,15 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cli.batch.local_sources import LocalFile
-from facet_client import AsyncFacet, DetectionOptions, Embedded, EmbeddedFace, Face
+from cli.failures import FAILURES, OF_THE_SERVICE
+from facet_client import AsyncFacet, DetectionOptions
+from facet_client.api import EmbedAnswer, EmbeddedFaceAnswer, FaceAnswer
 from gateway.anonymize.clarity import Clarity, ClearFrom
 from gateway.anonymize.references import BYSTANDER
 from gateway.anonymize.thresholds import MatchCurve
-from services.chassis.errors import FacetError, Forbidden, InvalidRequest, NotReady, Unauthenticated
+from services.chassis.errors import InvalidRequest, NotReady
 from services.chassis.pictures.geometry import Box
-
-_HOPELESS = (NotReady, Unauthenticated, Forbidden)
-"""The next picture would fare no better."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +100,7 @@ async def find(
         InvalidRequest: No reference can be used; the message says why for one.
         NotReady: The model has no threshold or no curve and `search` names no threshold, or it changed meanwhile, or a
             tier is down.
-        FacetError: The gateway refuses the caller.
+        ServiceError: The gateway refuses the caller.
     """
     rule = _Named(search.threshold) if search.threshold is not None else await _rule_of_the_model(facet)
     references = _References(rule)
@@ -134,7 +133,7 @@ class _Rule(Protocol):
         """Below it, a face is someone else's."""
         ...
 
-    def compares(self, face: EmbeddedFace) -> bool:
+    def compares(self, face: EmbeddedFaceAnswer) -> bool:
         """Whether a face can be compared."""
         ...
 
@@ -149,7 +148,7 @@ class _Named:
 
     lowest: float
 
-    def compares(self, face: EmbeddedFace) -> bool:
+    def compares(self, face: EmbeddedFaceAnswer) -> bool:
         """Whatever has an embedding."""
         return face.embedding is not None
 
@@ -166,7 +165,7 @@ class _Measured:
     curve: MatchCurve
     clarity: Clarity
 
-    def compares(self, face: EmbeddedFace) -> bool:
+    def compares(self, face: EmbeddedFaceAnswer) -> bool:
         """What is large and sharp enough for the curve."""
         return face.embedding is not None and self.clarity.has(_side_px(face), face.norm or 0)
 
@@ -184,7 +183,7 @@ class _References:
         self.vectors: list[NDArray[np.float32]] = []
         self.model = ""
 
-    def take(self, _path: str, picture: Embedded) -> None:
+    def take(self, _path: str, picture: EmbedAnswer) -> None:
         """Adds a picture.
 
         Raises:
@@ -205,7 +204,7 @@ class _References:
                 "the face is too small or too soft to tell people apart; give a larger and sharper picture of it"
             )
         self.model = _same(self.model or picture.embedding_model, picture)
-        self.vectors.append(by_size[0].embedding)
+        self.vectors.append(np.array(by_size[0].embedding, np.float32))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -220,7 +219,7 @@ class _Matches:
     faces: int = 0
     not_compared: int = 0
 
-    def take(self, path: str, picture: Embedded) -> None:
+    def take(self, path: str, picture: EmbedAnswer) -> None:
         """Compares the faces of a picture.
 
         Raises:
@@ -233,16 +232,16 @@ class _Matches:
             if face.embedding is None or not self.rule.compares(face):
                 self.not_compared += 1
                 continue
-            similarity = float((self.references @ face.embedding).max())
+            similarity = float((self.references @ np.array(face.embedding, np.float32)).max())
             if similarity >= self.rule.lowest:
-                self.candidates.append(Hit(path=path, box=face.box, similarity=similarity))
+                self.candidates.append(Hit(path=path, box=Box(**face.box.model_dump()), similarity=similarity))
 
 
 async def _each(
     files: Sequence[LocalFile],
     search: Search,
     facet: AsyncFacet,
-    take: Callable[[str, Embedded], None],
+    take: Callable[[str, EmbedAnswer], None],
     advance: Callable[[], None],
 ) -> list[NotUsed]:
     """Embeds the files, several at a time, and hands each to `take`; answers those that could not be used."""
@@ -254,9 +253,9 @@ async def _each(
             try:
                 content = await asyncio.to_thread(file.read, search.max_bytes)
                 take(file.location, await facet.embed(content, detection=search.detection))
-            except _HOPELESS:
+            except OF_THE_SERVICE:
                 raise
-            except FacetError as error:
+            except FAILURES as error:
                 left.append(NotUsed(path=file.location, reason=error.reason, message=str(error)))
             except OSError as error:
                 left.append(NotUsed(path=file.location, reason="INPUT_OUTPUT", message=error.strerror or str(error)))
@@ -285,11 +284,11 @@ async def _rule_of_the_model(facet: AsyncFacet) -> _Measured:
     return _Measured(lowest=model.threshold, curve=curve, clarity=clarity)
 
 
-def _same(model: str, picture: Embedded) -> str:
+def _same(model: str, picture: EmbedAnswer) -> str:
     if picture.embedding_model != model:
         raise NotReady("the embedder changed its model meanwhile; search again")
     return model
 
 
-def _side_px(face: Face) -> float:
+def _side_px(face: FaceAnswer) -> float:
     return max(face.box.width, face.box.height)

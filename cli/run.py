@@ -93,7 +93,8 @@ def carry_out(
         settle: Told the same.
 
     Raises:
-        FacetError: Nothing could start, or the service went away.
+        FacetError: Nothing could start.
+        ServiceError: The service went away.
         typer.Exit: Ctrl-C or SIGTERM; the work that was begun is ended or left without a trace.
     """
     if not sources:

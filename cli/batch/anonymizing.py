@@ -14,7 +14,8 @@ from cli.batch.naming import Names, some
 from cli.batch.outcomes import NameTaken, Outcome
 from cli.batch.shards import Shard
 from cli.batch.sources import Findings, Source, identities
-from facet_client import Anonymized, AsyncFacet, DetectionOptions, RedactionOptions
+from facet_client import AsyncFacet, DetectionOptions, RedactionOptions
+from facet_client.api import AnonymizeAnswer
 from services.chassis.errors import InvalidRequest
 
 
@@ -31,7 +32,7 @@ class Asked:
         """The same for the same options."""
         return digest_of(self)
 
-    async def of(self, facet: AsyncFacet, content: bytes) -> Anonymized:
+    async def of(self, facet: AsyncFacet, content: bytes) -> AnonymizeAnswer:
         """Asks it of one picture."""
         return await facet.anonymize(content, redaction=self.redaction, detection=self.detection, verify=self.verify)
 
@@ -100,11 +101,11 @@ class Anonymizing:
         """What is done to each picture, with this client."""
         return _Job(facet, self)
 
-    async def ask(self, facet: AsyncFacet, content: bytes) -> Anonymized:
+    async def ask(self, facet: AsyncFacet, content: bytes) -> AnonymizeAnswer:
         """One picture."""
         return await self._asked.of(facet, content)
 
-    def keep(self, source: Source, content: bytes, answer: Anonymized) -> Outcome:
+    def keep(self, source: Source, content: bytes, answer: AnonymizeAnswer) -> Outcome:
         """Writes the answer; never anything else of the picture."""
         output = self._names.actual(source.path, content, answer.media_type)
         if output not in self._names.possible(source.path):  # the content tells another format than the name
@@ -134,8 +135,8 @@ class _Job:
         self._facet = facet
         self._anonymizing = anonymizing
 
-    async def ask(self, content: bytes) -> Anonymized:
+    async def ask(self, content: bytes) -> AnonymizeAnswer:
         return await self._anonymizing.ask(self._facet, content)
 
-    def keep(self, source: Source, content: bytes, answer: Anonymized) -> Outcome:
+    def keep(self, source: Source, content: bytes, answer: AnonymizeAnswer) -> Outcome:
         return self._anonymizing.keep(source, content, answer)

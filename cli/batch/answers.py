@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, BinaryIO, Protocol, TypeVar
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from cli.batch.journal import Answered
 from cli.batch.sources import Source
 from cli.batch.tables import csv_line
-from facet_client import Detection, Embedded, EmbeddedFace, Face
+from facet_client.api import DetectAnswer, EmbedAnswer, EmbeddedFaceAnswer
 from services.chassis.errors import InvalidRequest
 from services.chassis.pictures.geometry import LandmarkType
 
@@ -23,28 +23,14 @@ Document = dict[str, Any]
 _BOX = ("x_min", "y_min", "x_max", "y_max")
 
 
-def answered_detection(source: Source, options: str, answer: Detection) -> Answered:
+def answered_detection(source: Source, options: str, answer: DetectAnswer) -> Answered:
     """What is remembered of found faces."""
-    document = {
-        "width": answer.width,
-        "height": answer.height,
-        "model": answer.model,
-        "notice": answer.notice or "",
-        "faces": [_face(face) for face in answer.faces],
-    }
-    return _answered(source, options, document)
+    return _answered(source, options, answer.model_dump())
 
 
-def answered_embedding(source: Source, options: str, answer: Embedded) -> Answered:
+def answered_embedding(source: Source, options: str, answer: EmbedAnswer) -> Answered:
     """What is remembered of embedded faces."""
-    document = {
-        "width": answer.width,
-        "height": answer.height,
-        "model": answer.model,
-        "embedding_model": answer.embedding_model,
-        "faces": [{**_face(face), **_identity(face)} for face in answer.faces],
-    }
-    return _answered(source, options, document)
+    return _answered(source, options, {**answer.model_dump(exclude={"faces"}), "faces": [*map(_face, answer.faces)]})
 
 
 def _answered(source: Source, options: str, document: Document) -> Answered:
@@ -59,16 +45,12 @@ def _answered(source: Source, options: str, document: Document) -> Answered:
     )
 
 
-def _face(face: Face) -> Document:
-    landmarks = {str(name): (point.x, point.y) for name, point in face.landmarks.items()}
-    return {"box": asdict(face.box), "confidence": face.confidence, "landmarks": landmarks}
-
-
-def _identity(face: EmbeddedFace) -> Document:
-    if face.embedding is None:
-        return {"embedding": None, "norm": None, "alignment": None}
-    values = base64.b64encode(face.embedding.astype("<f4").tobytes()).decode()
-    return {"embedding": values, "norm": face.norm, "alignment": face.alignment}
+def _face(face: EmbeddedFaceAnswer) -> Document:
+    """With its embedding as base64 of little-endian float32."""
+    document = face.model_dump(exclude={"embedding"})
+    if face.embedding is not None:
+        return {**document, "embedding": base64.b64encode(np.array(face.embedding, "<f4").tobytes()).decode()}
+    return {**document, "embedding": None}
 
 
 AnswerT_contra = TypeVar("AnswerT_contra", contravariant=True)

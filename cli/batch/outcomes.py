@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
 
-from services.chassis.errors import FacetError, InvalidRequest, StillRecognisable
+from cli.failures import REFUSALS, Failure
+from services.chassis.errors import FacetError
 
 NO_FACE = "no face was found"
 
@@ -53,11 +54,10 @@ class Outcome:
         return self.notice.removeprefix(NO_FACE).removeprefix("; ")
 
     @classmethod
-    def of_error(cls, path: str, error: FacetError | OSError) -> Self:
+    def of_error(cls, path: str, error: Failure | OSError) -> Self:
         """A file that could not be treated."""
-        if isinstance(error, FacetError):
-            refused = isinstance(error, InvalidRequest | StillRecognisable)
-            status = Status.REFUSED if refused else Status.FAILED
+        if isinstance(error, Failure):
+            status = Status.REFUSED if isinstance(error, REFUSALS) else Status.FAILED
             return cls(path=path, status=status, reason=error.reason, message=str(error))
         return cls(path=path, status=Status.FAILED, reason="INPUT_OUTPUT", message=error.strerror or str(error))
 

@@ -9,7 +9,8 @@ from typing import Generic, Protocol, TypeVar
 
 from cli.batch.outcomes import Outcome
 from cli.batch.sources import Source
-from services.chassis.errors import FacetError, Forbidden, NotReady, Unauthenticated
+from cli.failures import FAILURES, OF_THE_SERVICE
+from facet_client import NotReadyError
 from services.chassis.process.processors import available_processors
 
 PATIENCE_S = 60.0
@@ -28,7 +29,7 @@ class Job(Protocol[AnswerT]):
         """Has the service treat a picture.
 
         Raises:
-            FacetError: As the service answers.
+            ServiceError: As the service answers.
         """
 
     def keep(self, source: Source, content: bytes, answer: AnswerT) -> Outcome:
@@ -57,9 +58,9 @@ class Run(Generic[AnswerT]):
         """Treats them all; the bytes of at most `in_flight` are in memory.
 
         Raises:
-            NotReady: The service is away, and stays so.
-            Unauthenticated: It wants another key.
-            Forbidden: This key may not do this.
+            NotReadyError: The service is away, and stays so.
+            UnauthenticatedError: It wants another key.
+            ForbiddenError: This key may not do this.
         """
         remaining = iter(sources)
 
@@ -81,9 +82,9 @@ class Run(Generic[AnswerT]):
             content = await loop.run_in_executor(blocking, source.read, self._max_bytes)
             answer = await self._ask_patiently(content)
             return await loop.run_in_executor(blocking, self._job.keep, source, content, answer)
-        except (NotReady, Unauthenticated, Forbidden):  # of the service, not of this picture
+        except OF_THE_SERVICE:
             raise
-        except (FacetError, OSError) as error:
+        except (*FAILURES, OSError) as error:
             return Outcome.of_error(source.path, error)
 
     async def _ask_patiently(self, content: bytes) -> AnswerT:
@@ -91,7 +92,7 @@ class Run(Generic[AnswerT]):
         while True:
             try:
                 answer = await self._job.ask(content)
-            except NotReady:
+            except NotReadyError:
                 if not self._has_worked or asyncio.get_running_loop().time() > until:
                     raise
                 await asyncio.sleep(PAUSE_S)

@@ -15,7 +15,8 @@ from cli.batch.local_sources import Rules
 from cli.batch.naming import shown, told_type
 from cli.batch.outcomes import NameTaken, Outcome
 from cli.batch.sources import Source, find
-from facet_client import Anonymized, AsyncFacet
+from facet_client import AsyncFacet
+from facet_client.api import AnonymizeAnswer
 from services.chassis.errors import InvalidRequest, TooLarge
 from services.chassis.process.sizes import limit_text
 
@@ -91,12 +92,12 @@ class OneFile:
         self._facet = facet
         return self
 
-    async def ask(self, content: bytes) -> Anonymized:
+    async def ask(self, content: bytes) -> AnonymizeAnswer:
         """The picture."""
         assert self._facet is not None  # noqa: S101  (for the type checker)
         return await self._asked.of(self._facet, content)
 
-    def keep(self, source: Source, content: bytes, answer: Anonymized) -> Outcome:
+    def keep(self, source: Source, content: bytes, answer: AnonymizeAnswer) -> Outcome:
         """Writes the answer.
 
         Raises:
@@ -116,7 +117,7 @@ class OneFile:
             notice=answer.notice or "",
         )
 
-    def _write(self, answer: Anonymized) -> None:
+    def _write(self, answer: AnonymizeAnswer) -> None:
         if told_type(self._output) not in {None, answer.media_type}:
             format_name = answer.media_type.rpartition("/")[2]
             raise NameTaken(f"the result is of the format {format_name}; name it so, or say --format")

@@ -14,10 +14,9 @@ from typing import Any
 
 import httpx
 
-from facet_client import calls
+from facet_client import ServiceError, calls
 from gateway.http.tls import context_trusting
 from gateway.settings import GatewaySettings
-from services.chassis.errors import FacetError
 
 STARTUP_TIMEOUT_S = 120.0
 STOP_TIMEOUT_S = 30.0
@@ -152,7 +151,7 @@ class Supervisor:
             return False
         try:
             readiness = calls.ready().read(await client.get(f"{self._address}/readyz"))
-        except (httpx.TransportError, FacetError):
+        except (httpx.TransportError, ServiceError):
             return False
         return all(readiness.tiers[name].ready for name in self._needed)
 

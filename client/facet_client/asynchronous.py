@@ -7,7 +7,6 @@ import os
 import random
 import ssl
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
@@ -15,10 +14,11 @@ from typing import Self, TypeVar
 import httpx
 
 from facet_client import calls
+from facet_client.api import AnonymizeAnswer, CompareAnswer, DetectAnswer, EmbedAnswer, ModelAnswer, ReadyAnswer
 from facet_client.calls import Call
+from facet_client.errors import DeadlinePassedError, InvalidRequestError, NotReadyError, OverloadedError
 from facet_client.options import DETECTION_DEFAULTS, REDACTION_DEFAULTS, DetectionOptions, RedactionOptions
-from facet_client.results import Anonymized, Comparison, Detection, Embedded, Model, Readiness
-from services.chassis.errors import DeadlinePassed, InvalidRequest, NotReady, Overloaded
+from facet_client.version import __version__
 
 Result = TypeVar("Result")
 
@@ -64,7 +64,7 @@ class AsyncFacet:
             connections: How many at most; further calls wait for one.
 
         Raises:
-            InvalidRequest: The address, the key or the authority cannot be one.
+            InvalidRequestError: The address, the key or the authority cannot be one.
         """
         self._url = url.rstrip("/")
         self._timeout_s = timeout_s
@@ -102,7 +102,7 @@ class AsyncFacet:
         verify: bool = False,
         keep: Sequence[bytes] = (),
         only: Sequence[bytes] = (),
-    ) -> Anonymized:
+    ) -> AnonymizeAnswer:
         """Makes the faces of a picture unrecognisable.
 
         Args:
@@ -114,56 +114,56 @@ class AsyncFacet:
             only: Hide these people alone, likewise; excludes `keep`.
 
         Raises:
-            InvalidRequest: The picture or an option cannot be used; a subclass says more.
-            StillRecognisable: The check still finds someone, however strongly they were hidden.
-            Overloaded: The gateway stayed too busy.
-            NotReady: Nothing answers at the address, or a tier is down; the message says what to do.
-            DeadlinePassed: The time-out, or the gateway's own.
-            UnexpectedAnswer: The gateway failed, or is none.
+            InvalidRequestError: The picture or an option cannot be used; a subclass says more.
+            StillRecognisableError: The check still finds someone, however strongly they were hidden.
+            OverloadedError: The gateway stayed too busy.
+            NotReadyError: Nothing answers at the address, or a tier is down; the message says what to do.
+            DeadlinePassedError: The time-out, or the gateway's own.
+            UnexpectedAnswerError: The gateway failed, or is none.
         """
         return await self._send(calls.anonymize(picture, redaction, detection, verify=verify, keep=keep, only=only))
 
-    async def detect(self, picture: bytes, *, detection: DetectionOptions = DETECTION_DEFAULTS) -> Detection:
+    async def detect(self, picture: bytes, *, detection: DetectionOptions = DETECTION_DEFAULTS) -> DetectAnswer:
         """Finds the faces of an encoded picture.
 
         Raises:
-            FacetError: As `anonymize`.
+            ServiceError: As `anonymize`.
         """
         return await self._send(calls.detect(picture, detection))
 
-    async def embed(self, picture: bytes, *, detection: DetectionOptions = DETECTION_DEFAULTS) -> Embedded:
+    async def embed(self, picture: bytes, *, detection: DetectionOptions = DETECTION_DEFAULTS) -> EmbedAnswer:
         """Finds the faces of an encoded picture and embeds each.
 
         Raises:
-            FacetError: As `anonymize`.
+            ServiceError: As `anonymize`.
         """
         return await self._send(calls.embed(picture, detection))
 
     async def compare(
         self, picture_a: bytes, picture_b: bytes, *, detection: DetectionOptions = DETECTION_DEFAULTS
-    ) -> Comparison:
+    ) -> CompareAnswer:
         """Tells whether the largest faces of two encoded pictures are one person's.
 
         Raises:
-            InvalidRequest: A picture cannot be used or shows no face; the message names which.
-            FacetError: As `anonymize`.
+            InvalidRequestError: A picture cannot be used or shows no face; the message names which.
+            ServiceError: As `anonymize`.
         """
         return await self._send(calls.compare(picture_a, picture_b, detection))
 
-    async def models(self) -> tuple[Model, ...]:
+    async def models(self) -> tuple[ModelAnswer, ...]:
         """Lists the models that the tiers know.
 
         Raises:
-            FacetError: As `anonymize`.
+            ServiceError: As `anonymize`.
         """
         return await self._send(calls.models())
 
-    async def ready(self) -> Readiness:
+    async def ready(self) -> ReadyAnswer:
         """Asks whether pictures can be anonymized. That they cannot is an answer, no error.
 
         Raises:
-            NotReady: Nothing answers at the address.
-            UnexpectedAnswer: What answers is no gateway.
+            NotReadyError: Nothing answers at the address.
+            UnexpectedAnswerError: What answers is no gateway.
         """
         return await self._send(calls.ready())
 
@@ -172,7 +172,7 @@ class AsyncFacet:
             async with asyncio.timeout(self._timeout_s) as limit:
                 return await self._persist(call, limit)
         except TimeoutError as error:
-            raise DeadlinePassed(f"{self._url} gave no answer within {self._timeout_s:g} s") from error
+            raise DeadlinePassedError(f"{self._url} gave no answer within {self._timeout_s:g} s") from error
 
     async def _persist(self, call: Call[Result], limit: asyncio.Timeout) -> Result:
         """Sends until there is an answer, or until repeating does not help any more."""
@@ -181,9 +181,9 @@ class AsyncFacet:
         while True:
             try:
                 return call.read(await self._request(call, until))
-            except (Overloaded, NotReady) as error:
+            except (OverloadedError, NotReadyError) as error:
                 refused += 1
-                attempts = OVERLOADED_ATTEMPTS if isinstance(error, Overloaded) else NOT_READY_ATTEMPTS
+                attempts = OVERLOADED_ATTEMPTS if isinstance(error, OverloadedError) else NOT_READY_ATTEMPTS
                 if error.retry_after_s is None or refused >= attempts:
                     raise
                 pause_s = _pause_s(refused, error.retry_after_s)
@@ -193,7 +193,7 @@ class AsyncFacet:
             except httpx.HTTPError as error:
                 broken += 1
                 if broken >= BROKEN_CONNECTION_ATTEMPTS:
-                    raise NotReady(f"{self._url} ends the connection without an answer: {error!r}") from error
+                    raise NotReadyError(f"{self._url} ends the connection without an answer: {error!r}") from error
 
     async def _request(self, call: Call[Result], until: float) -> httpx.Response:
         left_s = max(until - asyncio.get_running_loop().time(), SHORTEST_TIMEOUT_S)
@@ -207,7 +207,7 @@ class AsyncFacet:
                 headers={TIMEOUT_HEADER: f"{left_s:.3f}"},
             )
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            raise NotReady(f"{self._url} cannot be reached ({error}); is a gateway running there?") from error
+            raise NotReadyError(f"{self._url} cannot be reached ({error}); is a gateway running there?") from error
         # It refers to the answer, which would keep both pictures until the garbage collector comes by.
         answer.stream = _NO_STREAM
         return answer
@@ -227,19 +227,19 @@ def _checked(url: str) -> str:
     if parsed.scheme not in {"http", "https"} or not parsed.host:
         raise _no_address(url)
     if parsed.userinfo:  # messages tell the address, and a command line is for everyone to read
-        raise InvalidRequest(f"an address tells no secrets; {KEY_VARIABLE} may hold an API key")
+        raise InvalidRequestError(f"an address tells no secrets; {KEY_VARIABLE} may hold an API key")
     return url
 
 
-def _no_address(url: str) -> InvalidRequest:
-    return InvalidRequest(f"{url!r} is not the address of a gateway; give one such as http://localhost:8080")
+def _no_address(url: str) -> InvalidRequestError:
+    return InvalidRequestError(f"{url!r} is not the address of a gateway; give one such as http://localhost:8080")
 
 
 def _headers(key: str | None) -> dict[str, str]:
     told = (os.environ.get(KEY_VARIABLE, "") if key is None else key).strip()
     if not (told.isascii() and told.isprintable()):  # httpx would quote it in its own error
-        raise InvalidRequest("the API key has characters that no key has")
-    agent = {"User-Agent": f"facet/{version('facet')}"}
+        raise InvalidRequestError("the API key has characters that no key has")
+    agent = {"User-Agent": f"facet-client/{__version__}"}
     return agent | ({"Authorization": f"Bearer {told}"} if told else {})
 
 
@@ -247,4 +247,4 @@ def _trust(ca: Path | None) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=ca)
     except (OSError, ssl.SSLError) as error:
-        raise InvalidRequest(f"{ca} is no PEM file of certificates: {error}") from error
+        raise InvalidRequestError(f"{ca} is no PEM file of certificates: {error}") from error

@@ -9,9 +9,9 @@ from threading import Thread
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from facet_client.api import AnonymizeAnswer, CompareAnswer, DetectAnswer, EmbedAnswer, ModelAnswer, ReadyAnswer
 from facet_client.asynchronous import AsyncFacet
 from facet_client.options import DETECTION_DEFAULTS, REDACTION_DEFAULTS, DetectionOptions, RedactionOptions
-from facet_client.results import Anonymized, Comparison, Detection, Embedded, Model, Readiness
 
 Result = TypeVar("Result")
 
@@ -64,7 +64,7 @@ class Facet:
         verify: bool = False,
         keep: Sequence[bytes] = (),
         only: Sequence[bytes] = (),
-    ) -> Anonymized:
+    ) -> AnonymizeAnswer:
         """Makes the faces of a picture unrecognisable."""
         return self._wait(
             self._facet.anonymize(
@@ -72,25 +72,25 @@ class Facet:
             )
         )
 
-    def detect(self, picture: bytes, *, detection: DetectionOptions = DETECTION_DEFAULTS) -> Detection:
+    def detect(self, picture: bytes, *, detection: DetectionOptions = DETECTION_DEFAULTS) -> DetectAnswer:
         """Finds the faces of a picture."""
         return self._wait(self._facet.detect(picture, detection=detection))
 
-    def embed(self, picture: bytes, *, detection: DetectionOptions = DETECTION_DEFAULTS) -> Embedded:
+    def embed(self, picture: bytes, *, detection: DetectionOptions = DETECTION_DEFAULTS) -> EmbedAnswer:
         """Finds the faces of a picture and embeds each."""
         return self._wait(self._facet.embed(picture, detection=detection))
 
     def compare(
         self, picture_a: bytes, picture_b: bytes, *, detection: DetectionOptions = DETECTION_DEFAULTS
-    ) -> Comparison:
+    ) -> CompareAnswer:
         """Tells whether the largest faces of two pictures are one person's."""
         return self._wait(self._facet.compare(picture_a, picture_b, detection=detection))
 
-    def models(self) -> tuple[Model, ...]:
+    def models(self) -> tuple[ModelAnswer, ...]:
         """Lists the models that the tiers know."""
         return self._wait(self._facet.models())
 
-    def ready(self) -> Readiness:
+    def ready(self) -> ReadyAnswer:
         """Asks whether pictures can be anonymized."""
         return self._wait(self._facet.ready())
 

@@ -8,20 +8,24 @@ from http import HTTPStatus
 from typing import Generic, TypeVar
 
 import httpx
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, ValidationError
 
+from facet_client.api import (
+    AnonymizeAnswer,
+    CompareAnswer,
+    DetectAnswer,
+    EmbedAnswer,
+    ModelAnswer,
+    ModelsAnswer,
+    ReadyAnswer,
+)
 from facet_client.failures import error_of, unexpected
 from facet_client.options import DetectionOptions, RedactionOptions, query_of
-from facet_client.results import Anonymized, Comparison, Detection, Embedded, Model, Models, Readiness, TierReadiness
 
-Result = TypeVar("Result")
 Result_co = TypeVar("Result_co", covariant=True)
 _Parts = Sequence[tuple[str, tuple[str, bytes]]]  # name of a field, file name, content
 
-_DETECTION = TypeAdapter(Detection)
-_EMBEDDED = TypeAdapter(Embedded)
-_COMPARISON = TypeAdapter(Comparison)
-_MODELS = TypeAdapter(Models)
+AnswerT = TypeVar("AnswerT", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +40,7 @@ class Call(Generic[Result_co]):
     parts: _Parts | None = None
     """The multipart body."""
     read: Callable[[httpx.Response], Result_co]
-    """Reads the answer; raises a FacetError where it is a problem."""
+    """Reads the answer; raises a ServiceError where it is a problem."""
 
 
 def anonymize(  # noqa: PLR0913  (as many as there are things to say)
@@ -47,7 +51,7 @@ def anonymize(  # noqa: PLR0913  (as many as there are things to say)
     verify: bool,
     keep: Sequence[bytes],
     only: Sequence[bytes],
-) -> Call[Anonymized]:
+) -> Call[AnonymizeAnswer]:
     """`POST /v1/anonymize`."""
     query = query_of(redaction, detection) | ({"verify": "true"} if verify else {})
     people = [*(_part("keep", each) for each in keep), *(_part("only", each) for each in only)]
@@ -56,29 +60,29 @@ def anonymize(  # noqa: PLR0913  (as many as there are things to say)
     return Call(path="v1/anonymize", query=query, picture=picture, read=_anonymized)
 
 
-def detect(picture: bytes, detection: DetectionOptions) -> Call[Detection]:
+def detect(picture: bytes, detection: DetectionOptions) -> Call[DetectAnswer]:
     """`POST /v1/detect`."""
-    return Call(path="v1/detect", query=query_of(detection), picture=picture, read=_reader(_DETECTION))
+    return Call(path="v1/detect", query=query_of(detection), picture=picture, read=_reader(DetectAnswer))
 
 
-def embed(picture: bytes, detection: DetectionOptions) -> Call[Embedded]:
+def embed(picture: bytes, detection: DetectionOptions) -> Call[EmbedAnswer]:
     """`POST /v1/embed`."""
-    return Call(path="v1/embed", query=query_of(detection), picture=picture, read=_reader(_EMBEDDED))
+    return Call(path="v1/embed", query=query_of(detection), picture=picture, read=_reader(EmbedAnswer))
 
 
-def compare(picture_a: bytes, picture_b: bytes, detection: DetectionOptions) -> Call[Comparison]:
+def compare(picture_a: bytes, picture_b: bytes, detection: DetectionOptions) -> Call[CompareAnswer]:
     """`POST /v1/compare`."""
     parts = [_part("image_a", picture_a), _part("image_b", picture_b)]
-    return Call(path="v1/compare", query=query_of(detection), parts=parts, read=_reader(_COMPARISON))
+    return Call(path="v1/compare", query=query_of(detection), parts=parts, read=_reader(CompareAnswer))
 
 
-def models() -> Call[tuple[Model, ...]]:
+def models() -> Call[tuple[ModelAnswer, ...]]:
     """`GET /v1/models`."""
-    read = _reader(_MODELS)
+    read = _reader(ModelsAnswer)
     return Call(method="GET", path="v1/models", query={}, read=lambda response: read(response).models)
 
 
-def ready() -> Call[Readiness]:
+def ready() -> Call[ReadyAnswer]:
     """`GET /readyz`."""
     return Call(method="GET", path="readyz", query={}, read=_readiness)
 
@@ -87,26 +91,26 @@ def _part(field: str, content: bytes) -> tuple[str, tuple[str, bytes]]:
     return field, (field, content)  # a file name, which the protocol wants, that tells nothing
 
 
-def _reader(kind: TypeAdapter[Result]) -> Callable[[httpx.Response], Result]:
-    def read(response: httpx.Response) -> Result:
+def _reader(kind: type[AnswerT]) -> Callable[[httpx.Response], AnswerT]:
+    def read(response: httpx.Response) -> AnswerT:
         if not response.is_success:
             raise error_of(response)
         try:
-            return kind.validate_json(response.content)
+            return kind.model_validate_json(response.content)
         except ValidationError as error:
             raise unexpected(response) from error.with_traceback(None)
 
     return read
 
 
-def _anonymized(response: httpx.Response) -> Anonymized:
+def _anonymized(response: httpx.Response) -> AnonymizeAnswer:
     if not response.is_success:
         raise error_of(response)
     media_type = response.headers.get("content-type", "")
     faces = response.headers.get("x-facet-faces", "")
     if not (media_type.startswith("image/") and faces.isdecimal() and response.content):
         raise unexpected(response)  # never take for an anonymized picture what may be something else
-    return Anonymized(
+    return AnonymizeAnswer(
         content=response.content,
         media_type=media_type,
         faces=int(faces),
@@ -116,26 +120,10 @@ def _anonymized(response: httpx.Response) -> Anonymized:
     )
 
 
-class _TierAnswer(BaseModel):
-    status: str
-    detail: str
-
-
-class _ReadyAnswer(BaseModel):
-    status: str
-    tiers: dict[str, _TierAnswer]
-
-
-def _readiness(response: httpx.Response) -> Readiness:
+def _readiness(response: httpx.Response) -> ReadyAnswer:
     if response.status_code not in {HTTPStatus.OK, HTTPStatus.SERVICE_UNAVAILABLE}:
         raise error_of(response)
     try:
-        answer = _ReadyAnswer.model_validate_json(response.content)
+        return ReadyAnswer.model_validate_json(response.content)
     except ValidationError:
         raise error_of(response) from None
-    return Readiness(
-        ready=response.is_success,
-        tiers={
-            name: TierReadiness(ready=tier.status == "ready", detail=tier.detail) for name, tier in answer.tiers.items()
-        },
-    )

@@ -1,48 +1,37 @@
-"""The gateway's problems (RFC 9457) as domain errors."""
+"""The gateway's problems (RFC 9457) as the client's errors."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import httpx
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
-from services.chassis.errors import FacetError
-
-_PREFIX = "urn:facet:error:"
-
-
-class UnexpectedAnswer(FacetError):  # noqa: N818  (a domain word, like every error of the chassis)
-    """The gateway failed, or what answers is no gateway of Facet."""
-
-    reason = "UNEXPECTED_ANSWER"
+from facet_client.api import PROBLEM_TYPE, Problem
+from facet_client.errors import ServiceError, UnexpectedAnswerError
 
 
-class _Problem(BaseModel):
-    type: str
-    detail: str
-    request_id: str = ""
-
-
-def error_of(response: httpx.Response) -> FacetError:
-    """The error that a response stands for, with the request id and the time to wait that it tells."""
+def error_of(response: httpx.Response) -> ServiceError:
+    """The error that a response stands for, with its status, request id and time to wait."""
     try:
-        problem = _Problem.model_validate_json(response.content)
+        problem = Problem.model_validate_json(response.content)
     except ValidationError:
         return unexpected(response)
-    kind = _KINDS.get(problem.type.removeprefix(_PREFIX))
+    kind = _KINDS.get(problem.type.removeprefix(PROBLEM_TYPE))
     error = kind(problem.detail) if kind else unexpected(response, problem.detail)
+    error.status = response.status_code
     error.request_id = problem.request_id
     error.retry_after_s = _seconds(response.headers.get("retry-after", ""))
     return error
 
 
-def unexpected(response: httpx.Response, detail: str = "is this a gateway of Facet?") -> UnexpectedAnswer:
-    """What to say of an answer that the protocol does not know."""
+def unexpected(response: httpx.Response, detail: str = "is this a gateway of Facet?") -> UnexpectedAnswerError:
+    """The error for an answer that the protocol does not know."""
     where = response.request.url.copy_with(query=None)
     request_id = response.headers.get("x-request-id", "")
     in_the_log = f" (request {request_id})" if request_id else ""
-    error = UnexpectedAnswer(f"{where} answered {response.status_code}: {detail}{in_the_log}")
+    error = UnexpectedAnswerError(f"{where} answered {response.status_code}: {detail}{in_the_log}")
+    error.status = response.status_code
     error.request_id = request_id
     return error
 
@@ -52,10 +41,10 @@ def _seconds(retry_after: str) -> float | None:
     return float(retry_after) if retry_after.isdecimal() else None
 
 
-def _subclasses(kind: type[FacetError]) -> Iterator[type[FacetError]]:
+def _subclasses(kind: type[ServiceError]) -> Iterator[type[ServiceError]]:
     for subclass in kind.__subclasses__():
         yield subclass
         yield from _subclasses(subclass)
 
 
-_KINDS = {kind.reason: kind for kind in _subclasses(FacetError)}
+_KINDS = {kind.reason: kind for kind in _subclasses(ServiceError)}

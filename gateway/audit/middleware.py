@@ -10,6 +10,7 @@ from http import HTTPStatus
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from facet_client.api import Problem
 from gateway.audit.chain import Anchor, Value
 from gateway.audit.log import AuditLog
 from gateway.http import problems
@@ -156,4 +157,4 @@ class _Answer:
 def _reason(start: Message, body: bytes) -> str:
     if Headers(raw=start["headers"]).get("content-type") != problems.MEDIA_TYPE:
         return HTTPStatus(start["status"]).name
-    return problems.Problem.model_validate_json(body).type.rpartition(":")[2]
+    return Problem.model_validate_json(body).type.rpartition(":")[2]

@@ -8,9 +8,9 @@ from http import HTTPStatus
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
+from facet_client.api import PROBLEM_TYPE, Problem
 from gateway.http.paths import what_is_near
 from services.chassis import errors
 from services.chassis.errors import FacetError, InvalidRequest
@@ -18,16 +18,6 @@ from services.chassis.rpc.request_id import current_request_id
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 1
-
-
-class Problem(BaseModel):
-    """What went wrong (RFC 9457)."""
-
-    type: str = Field(examples=["urn:facet:error:UNSUPPORTED_FORMAT"])
-    title: str = Field(examples=["Not an accepted file format"])
-    status: int = Field(examples=[415])
-    detail: str = Field(examples=["the content is not a picture that is accepted; send one of JPEG, PNG, …"])
-    request_id: str = Field(examples=["4f1c2e…"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +118,7 @@ def handle_errors(app: FastAPI) -> None:
 
 def _response(reason: str, title: str, status: HTTPStatus, detail: str, headers: dict[str, str]) -> Response:
     problem = Problem(
-        type=f"urn:facet:error:{reason}",
+        type=f"{PROBLEM_TYPE}{reason}",
         title=title,
         status=status,
         detail=detail,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 from pydantic import BaseModel
 
+from facet_client.api import NOT_READY, READY, ReadyAnswer, TierAnswer
 from gateway.http.draining import Draining
-from gateway.routes.answers import ReadyAnswer, TierAnswer
 from gateway.tiers.channels import Tiers
 
 NEEDED = ("detector", "anonymizer")
@@ -46,4 +46,4 @@ def health_routes(tiers: Tiers, draining: Draining) -> APIRouter:
 
 
 def _word(ready: bool) -> str:  # noqa: FBT001
-    return "ready" if ready else "not ready"
+    return READY if ready else NOT_READY

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from pydantic import BaseModel
 
 from facet.v1.embedder_pb2 import GetModelResponse
+from facet_client.api import CompareAnswer, DetectAnswer, EmbedAnswer, ModelsAnswer
 from gateway.anonymize.choosing import choice_of
 from gateway.anonymize.flow import Anonymization, Order
 from gateway.http import problems
@@ -17,7 +18,7 @@ from gateway.http.call_record import deed_of
 from gateway.http.disconnect import while_connected
 from gateway.identity.caller import Scope
 from gateway.identity.guard import Guard
-from gateway.routes.answers import CompareAnswer, DetectAnswer, EmbedAnswer, ModelAnswer, ModelsAnswer
+from gateway.routes.from_tiers import compare_answer, detect_answer, detector_model, embed_answer, embedder_model
 from gateway.routes.mistaken import naming_mistakes
 from gateway.routes.parameters import AnonymizationParameters, DetectionParameters
 from gateway.routes.uploads import MAX_REFERENCES, read_anonymization, read_picture, read_pictures
@@ -142,7 +143,7 @@ def picture_routes(
         with naming_mistakes(content):
             found = await while_connected(request, pipeline.detect(content, parameters.detection_config(), deadline))
         deed.tell(found.model_id, faces_found=len(found.faces))
-        return await _json(lambda: DetectAnswer.of(found), deadline)
+        return await _json(lambda: detect_answer(found), deadline)
 
     @router.post(
         "/anonymize",
@@ -197,7 +198,7 @@ def picture_routes(
         with naming_mistakes(content):
             embedded = await while_connected(request, pipeline.embed(content, parameters.detection_config(), deadline))
         deed.tell(embedded.detection.model_id, embedded.model_id, faces_found=len(embedded.detection.faces))
-        return await _json(lambda: EmbedAnswer.of(embedded), deadline)
+        return await _json(lambda: embed_answer(embedded), deadline)
 
     @router.post("/compare", openapi_extra=_TWO_PICTURES, dependencies=[guard.needs(Scope.COMPARE)])
     async def compare(request: Request, parameters: _Detection, within_s: float = within) -> CompareAnswer:
@@ -209,7 +210,7 @@ def picture_routes(
         with naming_mistakes(image_a, name="image_a"), naming_mistakes(image_b, name="image_b"):
             comparison = await while_connected(request, work)
         deed.tell(comparison.model_id, faces_found=len(comparison.faces))
-        return CompareAnswer.of(comparison)
+        return compare_answer(comparison)
 
     @router.get("/models", dependencies=[guard.needs()])
     async def models(within_s: float = within) -> ModelsAnswer:
@@ -218,7 +219,7 @@ def picture_routes(
         detection, embedding = await asyncio.gather(
             pipeline.detection_models(deadline), _unless_down(pipeline.embedding_model(deadline))
         )
-        return ModelsAnswer(models=[*map(ModelAnswer.of_detector, detection), ModelAnswer.of_embedder(embedding)])
+        return ModelsAnswer(models=(*map(detector_model, detection), embedder_model(embedding)))
 
     return router
 

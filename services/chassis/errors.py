@@ -13,10 +13,8 @@ class FacetError(Exception):
 
     reason: ClassVar[str]  # stable and machine readable: the same over gRPC (google.rpc.ErrorInfo) and REST (`type`)
 
-    request_id: str = ""
-    """Of the failed request, to find it in the logs; set by a client that was told it."""
     retry_after_s: float | None = None
-    """When to try again; set by a client that was told it."""
+    """When to try again, where that is known."""
 
 
 class InvalidRequest(FacetError):  # noqa: N818  (a domain word, like every error below)

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from facet_client import AsyncFacet, DetectionOptions, Facet, FormatName, RedactionOptions, asynchronous
-from services.chassis.errors import InvalidRequest, NotReady, UnsupportedFormat
+from facet_client.errors import InvalidRequestError, NotReadyError, UnsupportedFormatError
 from tests.support.processes import REPOSITORY, Stack
 
-README = REPOSITORY / "gateway" / "README.md"
+README = REPOSITORY / "client" / "README.md"
 EXAMPLES = [
     re.sub("^    ", "", block, flags=re.MULTILINE)
     for block in re.findall(r"(?:^(?:    .*)?\n)+", README.read_text(), re.MULTILINE)
@@ -44,7 +44,7 @@ def test_all_calls_of_the_blocking_client(compare_gateway_url: str, astronaut_jp
 
 async def test_errors_carry_the_id_to_look_for_in_the_log(stack: Stack) -> None:
     async with AsyncFacet(stack.gateway.url) as facet:
-        with pytest.raises(UnsupportedFormat) as refused:
+        with pytest.raises(UnsupportedFormatError) as refused:
             await facet.detect(b"no picture")
     told = stack.gateway.wait_for(lambda line: line.get("request_id") == refused.value.request_id)
     assert told["code"] == 415
@@ -58,9 +58,9 @@ async def test_a_tier_that_is_down_is_named_with_what_to_do(
         readiness = await facet.ready()
         assert readiness.ready
         assert "facet models pull" in readiness.tiers["embedder"].detail
-        with pytest.raises(NotReady, match="facet models pull"):
+        with pytest.raises(NotReadyError, match="facet models pull"):
             await facet.embed(astronaut_jpeg)
-        with pytest.raises(InvalidRequest, match="exclude each other"):
+        with pytest.raises(InvalidRequestError, match="exclude each other"):
             await facet.anonymize(astronaut_jpeg, keep=[astronaut_jpeg], only=[astronaut_jpeg])
 
 
@@ -81,4 +81,4 @@ def test_the_examples_of_the_readme_run(
         assert (tmp_path / "hidden.jpg").stat().st_size
     else:
         assert "UNSUPPORTED_FORMAT" in ran.stdout
-        assert "(128,)" in ran.stdout
+        assert "[128]" in ran.stdout

@@ -5,17 +5,22 @@ from __future__ import annotations
 import math
 from typing import cast
 
-import numpy as np
 import pytest
 
 from cli.batch.local_sources import LocalFile
 from cli.person_search import Found, Search, find
-from facet_client import AsyncFacet, DetectionOptions, Embedded, EmbeddedFace
-from facet_client.results import ClearFace, Curve, Model
+from facet_client import AsyncFacet, DetectionOptions
+from facet_client.api import (
+    BoxAnswer,
+    ClearFaceAnswer,
+    CurveAnswer,
+    EmbedAnswer,
+    EmbeddedFaceAnswer,
+    ModelAnswer,
+)
 from services.chassis.errors import InvalidRequest, NotReady
-from services.chassis.pictures.geometry import Box
 
-CURVE = Curve(
+CURVE = CurveAnswer(
     points=((0.2, 1e-2), (0.3, 1e-3), (0.4, 1e-4), (0.5, 1e-5)),
     pairs=10**9,
     median_genuine=0.9,
@@ -36,12 +41,12 @@ class ScriptedFile:
 class ScriptedFacet:
     """Each picture shows faces as similar to the person as its name says, such as `0.5,0.4`; `s` = a small one."""
 
-    def __init__(self, curve: Curve | None = CURVE) -> None:
+    def __init__(self, curve: CurveAnswer | None = CURVE) -> None:
         self._curve = curve
 
-    async def models(self) -> tuple[Model, ...]:
+    async def models(self) -> tuple[ModelAnswer, ...]:
         return (
-            Model(
+            ModelAnswer(
                 name="m",
                 tier="embedder",
                 model_id="m@0",
@@ -52,30 +57,30 @@ class ScriptedFacet:
                 detail="",
                 threshold=0.3,
                 curve=self._curve,
-                clear=(ClearFace(side_px=64, norm=11),),
+                clear=(ClearFaceAnswer(side_px=64, norm=11),),
             ),
         )
 
-    async def embed(self, content: bytes, *, detection: DetectionOptions) -> Embedded:
+    async def embed(self, content: bytes, *, detection: DetectionOptions) -> EmbedAnswer:
         del detection
         faces = [self._face(each) for each in content.decode().split(",")]
-        return Embedded(width=1, height=1, model="d@0", embedding_model="m@0", faces=tuple(faces))
+        return EmbedAnswer(width=1, height=1, model="d@0", embedding_model="m@0", faces=tuple(faces))
 
     @staticmethod
-    def _face(told: str) -> EmbeddedFace:
+    def _face(told: str) -> EmbeddedFaceAnswer:
         similarity, side_px = float(told.removesuffix("s")), 40 if told.endswith("s") else 100
-        return EmbeddedFace(
-            box=Box(x_min=0, y_min=0, x_max=side_px, y_max=side_px),
+        return EmbeddedFaceAnswer(
+            box=BoxAnswer(x_min=0, y_min=0, x_max=side_px, y_max=side_px),
             confidence=1,
             landmarks={},
-            embedding=np.array([similarity, math.sqrt(1 - similarity**2)], np.float32),
+            embedding=[similarity, math.sqrt(1 - similarity**2)],
             norm=20,
             alignment="five_point",
         )
 
 
 async def search(
-    *pictures: str, person: tuple[str, ...] = ("1",), threshold: float | None = None, curve: Curve | None = CURVE
+    *pictures: str, person: tuple[str, ...] = ("1",), threshold: float | None = None, curve: CurveAnswer | None = CURVE
 ) -> Found:
     how = Search(detection=DetectionOptions(), threshold=threshold, max_bytes=100, at_once=2)
     files = [[cast(LocalFile, ScriptedFile(name)) for name in names] for names in (person, pictures)]
@@ -121,5 +126,5 @@ async def test_without_a_curve_it_needs_a_threshold() -> None:
 
 
 async def test_what_the_model_cannot_tell_apart_is_said() -> None:
-    weak = Curve(points=CURVE.points, pairs=1000, median_genuine=0.34, calibrated_on="a test")
+    weak = CurveAnswer(points=CURVE.points, pairs=1000, median_genuine=0.34, calibrated_on="a test")
     assert "cannot tell so many people apart" in (await search("0.9", curve=weak)).notice

@@ -17,11 +17,10 @@ from cli.batch.journal import Answered
 from cli.batch.local_sources import LocalFile
 from cli.batch.notebook import FileNotebook
 from cli.batch.outcomes import Outcome, Status
-from facet_client import Detection, Embedded, EmbeddedFace, Face
-from services.chassis.pictures.geometry import Box, LandmarkType, Point
+from facet_client.api import BoxAnswer, DetectAnswer, EmbedAnswer, EmbeddedFaceAnswer, FaceAnswer
 
-BOX = Box(x_min=1, y_min=2, x_max=3.5, y_max=4)
-LANDMARKS = {LandmarkType.LEFT_EYE: Point(1.5, 2.5)}
+BOX = BoxAnswer(x_min=1, y_min=2, x_max=3.5, y_max=4)
+LANDMARKS = {"left_eye": (1.5, 2.5)}
 
 
 def source(path: str) -> LocalFile:
@@ -29,16 +28,23 @@ def source(path: str) -> LocalFile:
 
 
 def detected(path: str, faces: int = 1) -> Answered:
-    found = tuple(Face(box=BOX, confidence=0.5, landmarks=LANDMARKS) for _ in range(faces))
-    return answered_detection(source(path), "o", Detection(width=8, height=9, model="m@1", faces=found))
+    found = tuple(FaceAnswer(box=BOX, confidence=0.5, landmarks=LANDMARKS) for _ in range(faces))
+    return answered_detection(source(path), "o", DetectAnswer(width=8, height=9, model="m@1", notice="", faces=found))
 
 
 def embedded(path: str, *embeddings: np.ndarray[tuple[int], np.dtype[np.float32]] | None) -> Answered:
     faces = tuple(
-        EmbeddedFace(box=BOX, confidence=0.5, landmarks={}, embedding=e, norm=None if e is None else 7, alignment=None)
+        EmbeddedFaceAnswer(
+            box=BOX,
+            confidence=0.5,
+            landmarks={},
+            embedding=None if e is None else e.tolist(),
+            norm=None if e is None else 7,
+            alignment=None,
+        )
         for e in embeddings
     )
-    answer = Embedded(width=8, height=9, model="m@1", embedding_model="e@1", faces=faces)
+    answer = EmbedAnswer(width=8, height=9, model="m@1", embedding_model="e@1", faces=faces)
     return answered_embedding(source(path), "o", answer)
 
 

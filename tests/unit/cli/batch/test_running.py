@@ -13,7 +13,7 @@ from cli.batch import running
 from cli.batch.outcomes import Outcome, Status
 from cli.batch.running import Run
 from cli.batch.sources import Source
-from services.chassis.errors import DeadlinePassed, FacetError, InvalidPicture, NotReady, Unauthenticated
+from facet_client import DeadlinePassedError, InvalidPictureError, NotReadyError, ServiceError, UnauthenticatedError
 from tests.support.waiting import eventually
 
 IN_FLIGHT = 5
@@ -58,7 +58,7 @@ class Given:
 class Job:
     """Answers as told."""
 
-    def __init__(self, errors: dict[str, list[FacetError]] | None = None) -> None:
+    def __init__(self, errors: dict[str, list[ServiceError]] | None = None) -> None:
         self.errors = errors or {}
         self.kept: list[str] = []
 
@@ -97,15 +97,15 @@ async def test_never_more_than_so_many_pictures_are_in_memory() -> None:
 async def test_bad_pictures_stop_no_other() -> None:
     counter = Counter()
     given = [*sources(20, counter), Given(path="gone", counter=counter, error=FileNotFoundError(2, "No such file"))]
-    settled = await outcomes(Job({"3": [InvalidPicture("damaged")], "4": [DeadlinePassed("slow")]}), given)
+    settled = await outcomes(Job({"3": [InvalidPictureError("damaged")], "4": [DeadlinePassedError("slow")]}), given)
     assert settled["3"] == Outcome(path="3", status=Status.REFUSED, reason="INVALID_PICTURE", message="damaged")
     assert settled["4"].status is Status.FAILED
     assert settled["gone"].message == "No such file"
     assert sum(outcome.status is Status.DONE for outcome in settled.values()) == 18
 
 
-@pytest.mark.parametrize("error", [NotReady("away"), Unauthenticated("no key")])
-async def test_service_that_never_answered_stops_the_run_at_once(error: FacetError) -> None:
+@pytest.mark.parametrize("error", [NotReadyError("away"), UnauthenticatedError("no key")])
+async def test_service_that_never_answered_stops_the_run_at_once(error: ServiceError) -> None:
     job = Job({str(index): [error] * 9 for index in range(50)})
     with pytest.raises(type(error)):
         await outcomes(job, sources(50, Counter()))
@@ -114,7 +114,7 @@ async def test_service_that_never_answered_stops_the_run_at_once(error: FacetErr
 
 async def test_service_that_has_worked_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(running, "PAUSE_S", 0.01)
-    job = Job({"30": [NotReady("starting anew")] * 3})
+    job = Job({"30": [NotReadyError("starting anew")] * 3})
     settled = await outcomes(job, sources(40, Counter()))
     assert settled["30"].status is Status.DONE
 
@@ -122,8 +122,8 @@ async def test_service_that_has_worked_is_waited_for(monkeypatch: pytest.MonkeyP
 async def test_service_that_stays_away_stops_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(running, "PAUSE_S", 0.01)
     monkeypatch.setattr(running, "PATIENCE_S", 0.05)
-    job = Job({"30": [NotReady("gone")] * 1000})
-    with pytest.raises(NotReady, match="gone"):
+    job = Job({"30": [NotReadyError("gone")] * 1000})
+    with pytest.raises(NotReadyError, match="gone"):
         await outcomes(job, sources(4000, Counter()))
     assert "30" not in job.kept
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from facet.v1 import geometry_pb2
+from facet_client.api import DetectAnswer, FaceAnswer
 from gateway.anonymize.given_faces import FacesDocument, GivenFace, read_given_faces
-from gateway.routes.answers import DetectAnswer, FaceAnswer
 from services.chassis.errors import InvalidRequest
 
 BOX = {"x_min": 10, "y_min": 20, "x_max": 30, "y_max": 50}
