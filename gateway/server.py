@@ -32,6 +32,7 @@ from gateway.settings import GatewaySettings
 from gateway.tiers.channels import Tiers
 from services.chassis.errors import FacetError, InvalidRequest
 from services.chassis.process import logs, tracing
+from services.chassis.process.announcement import Announcement, Announcer, State
 from services.chassis.process.core_dumps import leave_no_core_dumps
 from services.chassis.process.memory import return_memory_at_rest, reuse_freed_memory
 from services.chassis.process.metrics import TierMetrics
@@ -53,6 +54,7 @@ class _Server(BoundedServer):
 
 def run(settings: GatewaySettings) -> None:
     """Serves until SIGTERM or SIGINT. Exits with 1 and a plain message where a port is in use or a setting is wrong."""
+    announcer = Announcer.inherited()
     logs.configure("gateway", settings.shared.log_level)
     logs.silence_native_libraries()
     leave_no_core_dumps()
@@ -72,13 +74,17 @@ def run(settings: GatewaySettings) -> None:
         sys.exit(f"FACET_GATEWAY_AUDIT_LOG: {error}")
     try:
         with tracing.to_collector("gateway"):
-            asyncio.run(_serve(settings, authenticator, key, audit_file))
+            asyncio.run(_serve(settings, authenticator, key, audit_file, announcer))
     except (OSError, FacetError) as error:
         sys.exit(f"gateway: {error}")
 
 
 async def _serve(
-    settings: GatewaySettings, authenticator: Authenticator, key: ReceiptKey | None, audit_file: AuditFile | None
+    settings: GatewaySettings,
+    authenticator: Authenticator,
+    key: ReceiptKey | None,
+    audit_file: AuditFile | None,
+    announcer: Announcer,
 ) -> None:
     stopping = asyncio.Event()
     for signal_number in (signal.SIGTERM, signal.SIGINT):
@@ -126,8 +132,11 @@ async def _serve(
     watching = asyncio.create_task(authenticator.watch())
     resting = asyncio.create_task(return_memory_at_rest())
     serving = asyncio.create_task(server.serve(listeners))
-    _log.info("listening", extra={"fields": {"port": listeners[0].getsockname()[1], "metrics_port": metrics_port}})
+    ports = {"port": listeners[0].getsockname()[1], "metrics_port": metrics_port}
+    _log.info("listening", extra={"fields": ports})
+    announcer.announce(Announcement(state=State.LISTENING, **ports))
     metrics.ready.set(1)
+    announcer.announce(Announcement(state=State.READY))
     stopped = asyncio.create_task(stopping.wait())
     await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
 

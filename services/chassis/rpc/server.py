@@ -14,6 +14,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from services.chassis.errors import FacetError, NotReady, Overloaded
 from services.chassis.process import logs, tracing
+from services.chassis.process.announcement import Announcement, Announcer, State
 from services.chassis.process.core_dumps import leave_no_core_dumps
 from services.chassis.process.memory import return_memory_at_rest, reuse_freed_memory
 from services.chassis.process.metrics import TierMetrics
@@ -56,18 +57,21 @@ def run(name: str, settings: TierSettings, make_tier: Callable[[TierMetrics], Ti
 
     Exits with 1 and a plain message where a port is in use or a setting names what does not exist.
     """
+    announcer = Announcer.inherited()
     logs.configure(name, settings.shared.log_level)
     logs.silence_native_libraries()
     leave_no_core_dumps()
     reuse_freed_memory()
     try:
         with tracing.to_collector(name):
-            asyncio.run(_serve(name, settings, make_tier))
+            asyncio.run(_serve(name, settings, make_tier, announcer))
     except (OSError, FacetError) as error:
         sys.exit(f"{name}: {error}")
 
 
-async def _serve(name: str, settings: TierSettings, make_tier: Callable[[TierMetrics], Tier]) -> None:
+async def _serve(
+    name: str, settings: TierSettings, make_tier: Callable[[TierMetrics], Tier], announcer: Announcer
+) -> None:
     stopping = asyncio.Event()
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signal_number, stopping.set)
@@ -97,9 +101,10 @@ async def _serve(name: str, settings: TierSettings, make_tier: Callable[[TierMet
     for each in servers:
         await each.start()
     _log.info("listening", extra={"fields": ports})
+    announcer.announce(Announcement(state=State.LISTENING, **ports))
 
     resting = asyncio.create_task(return_memory_at_rest())
-    loading = asyncio.create_task(_load(tier, health, metrics))
+    loading = asyncio.create_task(_load(tier, health, metrics, announcer))
     stopped = asyncio.create_task(stopping.wait())
     await asyncio.wait({loading, stopped}, return_when=asyncio.FIRST_COMPLETED)
     failure = loading.exception() if loading.done() else None
@@ -134,7 +139,7 @@ def _listen(server: grpc.aio.Server, host: str, port: int, variable: str, identi
         raise OSError(f"cannot listen on {address}; is the port in use? Choose another with {variable}") from error
 
 
-async def _load(tier: Tier, health: HealthServicer, metrics: TierMetrics) -> None:
+async def _load(tier: Tier, health: HealthServicer, metrics: TierMetrics, announcer: Announcer) -> None:
     said = ""
     while True:
         try:
@@ -143,9 +148,11 @@ async def _load(tier: Tier, health: HealthServicer, metrics: TierMetrics) -> Non
             if str(error) != said:
                 said = str(error)
                 _log.warning("not ready: %s", said)
+                announcer.announce(Announcement.not_ready(said))
             await asyncio.sleep(LOAD_RETRY_S)
         else:
             await health.set(tier.service_name, _SERVING)
             metrics.ready.set(1)
             _log.info("ready")
+            announcer.announce(Announcement(state=State.READY))
             return
