@@ -1,15 +1,13 @@
-"""The life of the gateway: listen, serve, drain, stop."""
+"""The gateway: how it listens, serves and drains."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import math
-import signal
 import socket
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import uvicorn
 
@@ -26,18 +24,13 @@ from gateway.http.listening import listening
 from gateway.http.middleware import log_shows_refusals
 from gateway.http.proxies import trusted_networks
 from gateway.http.tls import listening_context, served_of
-from gateway.identity.authenticator import Authenticator
 from gateway.identity.configured import authenticator_of
 from gateway.settings import GatewaySettings
 from gateway.tiers.channels import Tiers
-from services.chassis.errors import FacetError, InvalidRequest
-from services.chassis.process import logs, tracing
-from services.chassis.process.core_dumps import leave_no_core_dumps
-from services.chassis.process.memory import return_memory_at_rest, reuse_freed_memory
-from services.chassis.process.metrics import TierMetrics
-from services.chassis.process.settings import MIB
+from services.chassis.process import lifecycle, tracing
+from services.chassis.process.lifecycle import Process
+from services.chassis.process.settings import MIB, naming
 
-_log = logging.getLogger("facet.server")
 _KEEP_ALIVE_S = 75
 """Longer than proxies keep idle connections (60 s mostly), so that none sends a request just as this end closes."""
 
@@ -53,40 +46,17 @@ class _Server(BoundedServer):
 
 def run(settings: GatewaySettings) -> None:
     """Serves until SIGTERM or SIGINT. Exits with 1 and a plain message where a port is in use or a setting is wrong."""
-    logs.configure("gateway", settings.shared.log_level)
-    logs.silence_native_libraries()
-    leave_no_core_dumps()
-    reuse_freed_memory()
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    try:
+    lifecycle.run("gateway", settings.shared, settings.metrics_port, partial(_serve, settings))
+
+
+async def _serve(settings: GatewaySettings, process: Process) -> None:
+    metrics = process.metrics
+    with naming("FACET_GATEWAY_RECEIPT_KEY"):
         key = ReceiptKey.load(settings.receipt_key) if settings.receipt_key else None
-    except InvalidRequest as error:
-        sys.exit(f"FACET_GATEWAY_RECEIPT_KEY: {error}")
-    try:
-        authenticator = authenticator_of(settings)
-    except InvalidRequest as error:
-        sys.exit(f"gateway: {error}")
-    try:
+    authenticator = authenticator_of(settings)
+    with naming("FACET_GATEWAY_AUDIT_LOG"):
         audit_file = AuditFile(settings.audit_log, socket.gethostname()) if settings.audit_log else None
-    except InvalidRequest as error:
-        sys.exit(f"FACET_GATEWAY_AUDIT_LOG: {error}")
-    try:
-        with tracing.to_collector("gateway"):
-            asyncio.run(_serve(settings, authenticator, key, audit_file))
-    except (OSError, FacetError) as error:
-        sys.exit(f"gateway: {error}")
-
-
-async def _serve(
-    settings: GatewaySettings, authenticator: Authenticator, key: ReceiptKey | None, audit_file: AuditFile | None
-) -> None:
-    stopping = asyncio.Event()
-    for signal_number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(signal_number, stopping.set)
-
     listeners = listening(settings)
-    metrics = TierMetrics("gateway")
-    metrics_port, stop_metrics = metrics.expose(settings.shared.host, settings.metrics_port)
     tiers = Tiers(settings.targets, settings.shared)
     identities = tiers.identities
     if identities is not None:
@@ -124,23 +94,16 @@ async def _serve(
     door = None if audit is not None or tracing.is_on() or log_shows_refusals() else Door(admission, metrics, draining)
     server = _Server(config, most_connections=possible(settings.max_connections), door=door)
     watching = asyncio.create_task(authenticator.watch())
-    resting = asyncio.create_task(return_memory_at_rest())
     serving = asyncio.create_task(server.serve(listeners))
-    _log.info("listening", extra={"fields": {"port": listeners[0].getsockname()[1], "metrics_port": metrics_port}})
-    metrics.ready.set(1)
-    stopped = asyncio.create_task(stopping.wait())
-    await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    process.listening(listeners[0].getsockname()[1])
+    process.ready()
+    await process.until_draining(serving)
 
-    _log.info("draining")
     draining.begun = True
-    metrics.ready.set(0)
     await asyncio.sleep(settings.shared.drain_s)
     server.should_exit = True
     await serving
     watching.cancel()
-    resting.cancel()
     if audit is not None:
         await audit.close()
     await tiers.close()
-    stop_metrics()
-    _log.info("stopped")

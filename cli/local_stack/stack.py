@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import Future
 from threading import Thread
@@ -18,8 +17,6 @@ from services.chassis.errors import NotReady
 from services.chassis.process.settings import load_settings
 
 LOOPBACK = "127.0.0.1"
-LINES_TOLD = 5
-"""So many last lines of its log are told of a part that could not start."""
 
 _NOT_FOR_ONE_USER = ("FACET_GATEWAY_KEYS", "FACET_GATEWAY_OIDC_", "FACET_GATEWAY_TLS_")
 """Settings of a gateway for many callers, which one on the loopback address for one command does not have."""
@@ -44,8 +41,6 @@ class OwnGateway:
             environment=_environment(),
         )
         self._address: Future[str] = Future()
-        self._log: defaultdict[str, list[str]] = defaultdict(list)
-        self._failure = "the parts did not become ready"
         self._loop = asyncio.new_event_loop()
         # What a thread starts gets its death signal when the thread ends: it lives as long as the parts do.
         self._thread = Thread(target=self._keep, name="supervisor", daemon=True)
@@ -72,24 +67,16 @@ class OwnGateway:
 
     def _keep(self) -> None:
         try:
-            self._loop.run_until_complete(self._supervisor.serve(self._address.set_result))
+            self._loop.run_until_complete(self._supervisor.serve(self._address.set_result, patient=False))
         finally:
             self._loop.close()
             if not self._address.done():
-                self._address.set_exception(NotReady(self._failure))
+                self._address.set_exception(NotReady(self._supervisor.failure or "the parts did not become ready"))
 
     def _hear(self, name: str, level: str, text: str) -> None:
         """Takes a line of the log, in the supervisor's thread."""
-        if self._address.done():
-            if level == "error":
-                say_error(RuntimeError(f"{name}: {text}"))
-            return
-        self._log[name].append(text)
-        if text.startswith("not ready: "):  # it would try again for as long as it lives
-            self._failure = f"{name}: {text}"
-            self._supervisor.stop()
-        elif text.startswith("could not start"):
-            self._failure = f"{name}: " + "\n".join(self._log[name][-LINES_TOLD:])
+        if self._address.done() and level == "error":
+            say_error(RuntimeError(f"{name}: {text}"))
 
 
 def _environment() -> dict[str, str]:
@@ -97,7 +84,7 @@ def _environment() -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_FOR_ONE_USER)}
     parts = ("DETECTOR", "EMBEDDER", "ANONYMIZER", "GATEWAY")
     ports = {f"FACET_{part}_{port}": "0" for part in parts for port in ("PORT", "METRICS_PORT")}
-    return {**kept, **ports, "FACET_HOST": LOOPBACK, "FACET_DRAIN_S": "0", "FACET_LOG_LEVEL": "INFO"}
+    return {**kept, **ports, "FACET_HOST": LOOPBACK, "FACET_DRAIN_S": "0"}
 
 
 async def _refuse_unless_serving(names: Sequence[str]) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections import defaultdict, deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -17,12 +19,16 @@ import httpx
 from facet_client import ServiceError, calls
 from gateway.http.tls import context_trusting
 from gateway.settings import GatewaySettings
+from services.chassis.process import announcement
+from services.chassis.process.announcement import Announcement, State
 
 STARTUP_TIMEOUT_S = 120.0
 STOP_TIMEOUT_S = 30.0
 RESTART_DELAY_S = 1.0
 POLL_S = 0.1
 LONGEST_LINE_BYTES = 1024 * 1024  # the frames of a deep recursion take more than the 64 KiB that asyncio allows
+LAST_LINES = 4
+"""So many of a part that could not start are given as the reason."""
 LEFT_OUT_OF_THE_LOG = ("time", "level", "tier", "event", "request_id")
 
 Say = Callable[[str, str, str], None]
@@ -78,11 +84,16 @@ class Supervisor:
         self._tiers = tiers
         self._needed = needed
         self._base = environment
+        self._patient = True
+        self.failure = ""
+        """Why not all became ready: the part's name, and what is wrong with it."""
         self._stopping = asyncio.Event()
         self._ready = False
         self._processes: dict[str, asyncio.subprocess.Process] = {}
         self._keepers: list[asyncio.Task[None]] = []
         self._ports: dict[str, int] = {}
+        self._lacking: dict[str, str] = {}
+        self._last_lines: defaultdict[str, deque[str]] = defaultdict(partial(deque, maxlen=LAST_LINES))
 
     async def run(self, announce: Callable[[str], None]) -> int:
         """Runs until SIGINT, SIGTERM or a part that cannot start; returns the exit code.
@@ -98,8 +109,14 @@ class Supervisor:
         """Has everything end; to be called in the event loop."""
         self._stopping.set()
 
-    async def serve(self, announce: Callable[[str], None]) -> int:
-        """As `run`, but until `stop`: a thread other than the first gets no signals."""
+    async def serve(self, announce: Callable[[str], None], *, patient: bool = True) -> int:
+        """As `run`, but until `stop`: a thread other than the first gets no signals.
+
+        Args:
+            announce: As `run` takes it.
+            patient: Wait for a tier that lacks something, which may appear; otherwise everything ends at once.
+        """
+        self._patient = patient
         try:
             self._ready = await self._start()
             if self._ready:
@@ -129,7 +146,9 @@ class Supervisor:
                 self._begin(GATEWAY)
                 return await self._until(partial(self._answering, client))
         except TimeoutError:
-            self._say(GATEWAY.name, "error", f"not ready after {STARTUP_TIMEOUT_S:g} s; the lines above say why")
+            lacking = (f"{name}: {self._lacking[name]}" for name in self._needed if name in self._lacking)
+            why = "; ".join(lacking) or "the lines above say why"
+            self._fail(GATEWAY, f"not ready after {STARTUP_TIMEOUT_S:g} s; {why}")
             return False
 
     def _begin(self, *parts: Part) -> None:
@@ -170,6 +189,26 @@ class Supervisor:
     async def _keep(self, part: Part) -> None:
         """Runs one part until everything stops; ends early where it fails before everything was ready."""
         while True:
+            process, read_end = await self._spawn(part)
+            self._processes[part.name] = process
+            if self._stopping.is_set():  # while it was being started, and so too late for `_stop` to see it
+                process.terminate()
+            await asyncio.gather(self._relay(part, process), self._follow(part, read_end))
+            code = await process.wait()
+            if self._stopping.is_set():
+                return
+            if not self._ready:
+                self._fail(part, f"could not start (exit code {code})", self._last_lines[part.name])
+                return
+            self._say(part.name, "error", f"ended unexpectedly (exit code {code}); starting it again")
+            await asyncio.sleep(RESTART_DELAY_S)
+            if self._stopping.is_set():
+                return
+
+    async def _spawn(self, part: Part) -> tuple[asyncio.subprocess.Process, int]:
+        """Its process, and the descriptor that its announcements are read from."""
+        read_end, write_end = os.pipe()
+        try:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-P",  # nothing is imported from the working folder, which may be one that somebody sent
@@ -177,35 +216,50 @@ class Supervisor:
                 "cli.local_stack.child",  # no part outlives a supervisor that was killed
                 str(os.getpid()),
                 part.module,
-                env=self._environment(part),
+                env={**self._environment(part), announcement.VARIABLE: str(write_end)},
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,
                 limit=LONGEST_LINE_BYTES,
+                pass_fds=(write_end,),
                 start_new_session=True,  # Ctrl-C reaches the supervisor alone, which stops the parts in order
             )
-            self._processes[part.name] = process
-            if self._stopping.is_set():  # while it was being started, and so too late for `_stop` to see it
-                process.terminate()
-            await self._relay(part, process)
-            code = await process.wait()
-            if self._stopping.is_set():
-                return
-            if not self._ready:
-                self._say(part.name, "error", f"could not start (exit code {code})")
-                return
-            self._say(part.name, "error", f"ended unexpectedly (exit code {code}); starting it again")
-            await asyncio.sleep(RESTART_DELAY_S)
-            if self._stopping.is_set():
-                return
+        except BaseException:
+            os.close(read_end)
+            raise
+        finally:
+            os.close(write_end)
+        return process, read_end
 
     async def _relay(self, part: Part, process: asyncio.subprocess.Process) -> None:
+        """Shows the log of a part to people."""
         assert process.stdout is not None  # noqa: S101  (for the type checker)
         async for line in process.stdout:
-            record = log_record(line.decode(errors="replace").rstrip())
-            if record["event"] == "listening":
-                self._ports[part.name] = record["port"]
-            self._say(part.name, *readable(record))
+            level, text = readable(log_record(line.decode(errors="replace").rstrip()))
+            self._last_lines[part.name].append(text)
+            self._say(part.name, level, text)
+
+    async def _follow(self, part: Part, read_end: int) -> None:
+        """Takes what a part announces, until it has ended."""
+        async for heard in _announcements(read_end):
+            if heard.state is State.LISTENING and heard.port is not None:
+                self._ports[part.name] = heard.port
+            elif heard.state is State.READY:
+                self._lacking.pop(part.name, None)
+            elif heard.state is State.NOT_READY:
+                self._take_lack(part, heard.reason or "")
+
+    def _take_lack(self, part: Part, reason: str) -> None:
+        self._lacking[part.name] = reason
+        if not self._patient and not self._ready:
+            self.failure = f"{part.name}: not ready: {reason}"
+            self.stop()
+        elif part.name in self._needed and self._settings.shared.log_level == "ERROR":  # its log leaves it out
+            self._say(part.name, "warning", f"not ready: {reason}")
+
+    def _fail(self, part: Part, text: str, lines_before: Iterable[str] = ()) -> None:
+        self._say(part.name, "error", text)
+        self.failure = f"{part.name}: " + "\n".join((*lines_before, text))
 
     async def _stop(self) -> None:
         """The gateway first; the tiers stop together, but only once nobody calls them any more."""
@@ -215,6 +269,18 @@ class Supervisor:
                 if process.returncode is None:
                     process.terminate()
             await asyncio.gather(*(_ended(process) for process in running))
+
+
+async def _announcements(read_end: int) -> AsyncIterator[Announcement]:
+    """Until the other end of the pipe is closed."""
+    lines = asyncio.StreamReader()
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(lines), os.fdopen(read_end, "rb", buffering=0)
+    )
+    with contextlib.closing(transport):
+        async for line in lines:
+            if (heard := Announcement.parse(line)) is not None:
+                yield heard
 
 
 def log_record(line: str) -> dict[str, Any]:

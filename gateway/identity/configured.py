@@ -14,6 +14,7 @@ from gateway.identity.key_ring import KeyRing
 from gateway.identity.oidc import OidcTokens
 from gateway.settings import GatewaySettings, OidcSettings
 from services.chassis.errors import InvalidRequest
+from services.chassis.process.settings import naming
 
 _log = logging.getLogger("facet.identity")
 
@@ -50,10 +51,8 @@ def authenticator_of(settings: GatewaySettings) -> Authenticator:
 
 
 def _keys(path: Path, allowance: Allowance) -> KeyRing:
-    try:
+    with naming("FACET_GATEWAY_KEYS"):
         return KeyRing(path, allowance)
-    except InvalidRequest as error:
-        raise InvalidRequest(f"FACET_GATEWAY_KEYS: {error}") from error
 
 
 def _tokens(oidc: OidcSettings, allowance: Allowance) -> OidcTokens | None:
@@ -63,10 +62,8 @@ def _tokens(oidc: OidcSettings, allowance: Allowance) -> OidcTokens | None:
         return None
     if missing:
         raise InvalidRequest(f"{' and '.join(missing)}: needed where another FACET_GATEWAY_OIDC_… is set")
-    try:
+    with naming("FACET_GATEWAY_OIDC_JWKS"):
         keys = JwksUrl(oidc.jwks) if "://" in oidc.jwks else JwksFile(Path(oidc.jwks))
-    except InvalidRequest as error:
-        raise InvalidRequest(f"FACET_GATEWAY_OIDC_JWKS: {error}") from error
     return OidcTokens(issuer=oidc.issuer, audience=oidc.audience, keys=keys, allowance=allowance)
 
 

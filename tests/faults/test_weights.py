@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from services.chassis.models.store import ModelStore
+from services.chassis.process.announcement import State
 from services.chassis.process.settings import ModelSettings
 from services.embedder.mobilefacenet import MobileFaceNet
 from tests.faults.callers import Callers
@@ -75,7 +76,7 @@ async def test_replica_with_weights_of_no_embedder_serves_nobody_until_they_are_
     await restart(replica, FACET_EMBEDDER_WEIGHTS=str(weights))
     async with Callers(url_of(fleet), questions.in_turn()) as callers:
         started_s = time.monotonic()
-        await asyncio.to_thread(replica.wait_for, lambda line: "not ready" in str(line.get("event")))
+        await asyncio.to_thread(replica.wait_announced, State.NOT_READY)
         await callers.more(REQUESTS)
         assert answered_calls(replica) == 0
         _put(right_weights("mobilefacenet"), weights)

@@ -117,15 +117,23 @@ def test_a_command_starts_what_it_needs_beside_the_tiers_it_is_told_of(identity_
     assert told.stdout.startswith("one person")
 
 
-def test_weights_that_are_missing_are_named_with_what_to_run(photo: Path, tmp_path: Path) -> None:
-    told = facet("compare", photo, photo, FACET_MODELS_DIR=str(tmp_path / "empty"))
+@pytest.mark.parametrize("level", ["DEBUG", "ERROR"])
+def test_a_command_is_answered_at_any_level_of_the_log(level: str, photo: Path, tmp_path: Path) -> None:
+    told = facet("anonymize", photo, "-o", tmp_path / "hidden.jpg", FACET_LOG_LEVEL=level)
+    assert told.returncode == 0, told.stderr
+    assert (tmp_path / "hidden.jpg").stat().st_size
+
+
+@pytest.mark.parametrize("level", ["INFO", "ERROR"])
+def test_weights_that_are_missing_are_named_with_what_to_run(level: str, photo: Path, tmp_path: Path) -> None:
+    told = facet("compare", photo, photo, FACET_MODELS_DIR=str(tmp_path / "empty"), FACET_LOG_LEVEL=level)
     assert told.returncode == 1
     assert "facet models pull" in told.stderr
     assert "Traceback" not in told.stderr
 
 
 def test_a_setting_that_is_wrong_is_named(photo: Path) -> None:
-    told = facet("compare", photo, photo, FACET_DETECTOR_WORKERS="many")
+    told = facet("compare", photo, photo, FACET_DETECTOR_WORKERS="many", FACET_LOG_LEVEL="ERROR")
     assert told.returncode == 1
     assert "FACET_DETECTOR_WORKERS" in told.stderr
 

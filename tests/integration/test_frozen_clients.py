@@ -110,7 +110,8 @@ async def test_health_port_beside_tls_answers_check_alone(tmp_path: Path) -> Non
     ending = {"FACET_DRAIN_S": str(DRAIN_S), "FACET_GRACE_S": str(GRACE_S)}
     tier = start("anonymizer", FACET_HEALTH_PORT="0", **ending, **secret.settings)
     tier.wait_ready()
-    port = int(tier.wait_for(lambda line: line.get("event") == "listening")["health_port"])
+    port = tier.health_port
+    assert port is not None
     with frozen_watchers(port, ANONYMIZER):
         async with health_at(f"127.0.0.1:{port}") as health:
             request = health_pb2.HealthCheckRequest(service=ANONYMIZER)

@@ -139,7 +139,7 @@ async def test_anyone_else_is_refused(tier: RunningTier, refused: grpc.ChannelCr
 async def test_health_port_answers_health_in_plaintext_and_nothing_else(
     tier: RunningTier, astronaut_jpeg: bytes
 ) -> None:
-    port = tier.wait_for(lambda line: line.get("event") == "listening")["health_port"]
+    port = tier.health_port
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         answer = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(service=ANONYMIZER))
         assert answer.status == health_pb2.HealthCheckResponse.SERVING

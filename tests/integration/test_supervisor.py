@@ -146,6 +146,41 @@ def test_it_stops_when_told_to_before_it_is_ready(own_up: Up) -> None:
     assert "Facet is ready" not in own_up.text
 
 
+@pytest.mark.parametrize("level", ["WARNING", "ERROR"])
+def test_it_becomes_ready_whatever_the_log_leaves_out(level: str) -> None:
+    up = Up(FACET_LOG_LEVEL=level)
+    try:
+        assert httpx.get(f"{up.address()}/healthz").status_code == 200
+        assert "listening" not in up.text
+        killed = up.parts()["anonymizer"]
+        os.kill(killed, signal.SIGKILL)
+        eventually(lambda: up.parts().get("anonymizer", killed) != killed)
+        eventually(lambda: httpx.get(f"{up.address()}/readyz").status_code == 200)
+    finally:
+        up.process.terminate()
+        assert up.wait() == 0
+
+
+@pytest.mark.parametrize("level", ["INFO", "WARNING", "ERROR"])
+def test_tier_that_lacks_its_weights_says_so_once_whatever_the_log_leaves_out(level: str, tmp_path: Path) -> None:
+    up = Up(FACET_LOG_LEVEL=level, FACET_MODELS_DIR=str(tmp_path / "empty"))
+    try:
+        lack = re.compile(r"^detector +│ not ready: .*facet models pull blazeface-full", re.MULTILINE)
+        eventually(lambda: lack.search(up.text) is not None)
+        assert len(lack.findall(up.text)) == 1
+    finally:
+        up.process.terminate()
+        assert up.wait() == 0
+
+
+def test_port_in_use_is_told_whatever_the_log_leaves_out() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        up = Up(FACET_ANONYMIZER_PORT=str(port), FACET_LOG_LEVEL="ERROR")
+        assert up.wait() == 1
+    assert f"cannot listen on 127.0.0.1:{port}" in up.text
+
+
 @pytest.mark.parametrize("part", PARTS)
 def test_port_in_use_ends_it_with_a_message_and_leaves_nothing(part: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:

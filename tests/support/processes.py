@@ -12,7 +12,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from services.chassis.process import announcement
+from services.chassis.process.announcement import Announcement, State
 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 40.0
@@ -22,10 +25,11 @@ QUICK_MODEL = {"FACET_DETECTOR_MODEL": "blazeface-full"}
 """For tests that start many detectors and do not mind which model they serve: it loads in a fraction of a second."""
 
 LogLine = dict[str, Any]
+Item = TypeVar("Item")
 
 
 class RunningTier:
-    """One `python -m …` process and its structured log."""
+    """One `python -m …` process, what it announces and its structured log."""
 
     def __init__(self, module: str, settings: dict[str, str], *, prefix: tuple[str, ...] = ()) -> None:
         """Starts it and waits until it listens.
@@ -39,26 +43,41 @@ class RunningTier:
         self.host = settings.get("FACET_HOST", "127.0.0.1")
         self.log: list[LogLine] = []
         self.output: list[str] = []
+        self.announced: list[Announcement] = []
         self._settings = settings
         self.prefix = prefix
         self._arrived = threading.Condition()
         self._spawn()
 
     def _spawn(self) -> None:
+        read_end, write_end = os.pipe()
         self.process = subprocess.Popen(
             [*self.prefix, sys.executable, "-m", self.module],
-            env={**os.environ, **self._settings},
+            env={**os.environ, **self._settings, announcement.VARIABLE: str(write_end)},
             cwd=REPOSITORY,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
+            pass_fds=(write_end,),
             text=True,
         )
+        os.close(write_end)
         self._reader = threading.Thread(target=self._read, args=(self.process,), daemon=True)
         self._reader.start()
-        listening = self.wait_for(lambda line: line.get("event") == "listening")
-        self.port = int(listening["port"])
-        self.metrics_port = int(listening["metrics_port"])
+        threading.Thread(target=self._follow, args=(read_end,), daemon=True).start()
+        listening = self.wait_announced(State.LISTENING)
+        assert listening.port is not None
+        assert listening.metrics_port is not None
+        self.port, self.health_port, self.metrics_port = listening.port, listening.health_port, listening.metrics_port
+
+    def _follow(self, read_end: int) -> None:
+        with os.fdopen(read_end, "rb") as pipe:
+            for line in pipe:
+                heard = Announcement.parse(line)
+                assert heard is not None, line
+                with self._arrived:
+                    self.announced.append(heard)
+                    self._arrived.notify_all()
 
     def _read(self, process: subprocess.Popen[str]) -> None:
         assert process.stderr is not None
@@ -89,15 +108,22 @@ class RunningTier:
         self, wanted: Callable[[LogLine], bool], *, timeout_s: float = START_TIMEOUT_S, since: int = 0
     ) -> LogLine:
         """The first log line from index `since` on that is wanted."""
+        return self._awaited(lambda: self.log[since:], wanted, timeout_s)
+
+    def wait_announced(self, state: State) -> Announcement:
+        """The first announcement of this state since it was started."""
+        return self._awaited(lambda: self.announced, lambda heard: heard.state is state, START_TIMEOUT_S)
+
+    def _awaited(self, arrived: Callable[[], list[Item]], wanted: Callable[[Item], bool], timeout_s: float) -> Item:
         until = time.monotonic() + timeout_s
         with self._arrived:
             while True:
-                for line in self.log[since:]:
-                    if wanted(line):
-                        return line
+                for item in arrived():
+                    if wanted(item):
+                        return item
                 left_s = until - time.monotonic()
                 if left_s <= 0 or (self.process.poll() is not None and not self._reader.is_alive()):
-                    raise AssertionError(f"{self.module} never logged what was awaited:\n{''.join(self.output)}")
+                    raise AssertionError(f"{self.module} never said what was awaited:\n{''.join(self.output)}")
                 self._arrived.wait(min(left_s, 0.2))
 
     def taken_log(self) -> list[LogLine]:
@@ -109,8 +135,8 @@ class RunningTier:
         return taken
 
     def wait_ready(self) -> None:
-        """Waits until a tier has logged that it serves."""
-        self.wait_for(lambda line: line.get("event") == "ready")
+        """Waits until a tier has announced that it serves."""
+        self.wait_announced(State.READY)
 
     def signal(self, number: signal.Signals) -> None:
         """Sends a signal to this process alone."""
@@ -139,6 +165,7 @@ class RunningTier:
         self._settings = {**self._settings, **ports, **settings}
         self.log.clear()
         self.output.clear()
+        self.announced.clear()
         self._spawn()
 
 

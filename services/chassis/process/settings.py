@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Self, TypeVar
@@ -12,6 +13,7 @@ import platformdirs
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from services.chassis.errors import InvalidRequest
 from services.chassis.process.memory_budget import MemoryBudget
 from services.chassis.process.processors import available_processors
 
@@ -47,6 +49,15 @@ def load_settings(kind: type[Settings]) -> Settings:
         # A nested class fails with its own title, and it is its prefix that counts.
         prefix = next(c for c in _subclasses(BaseSettings) if c.__name__ == error.title).model_config["env_prefix"]
         sys.exit(f"{prefix}{str(wrong['loc'][-1]).upper()}: {wrong['msg']}")
+
+
+@contextmanager
+def naming(variable: str) -> Iterator[None]:
+    """Puts the variable's name before what the block finds wrong with its value."""
+    try:
+        yield
+    except InvalidRequest as error:
+        raise InvalidRequest(f"{variable}: {error}") from error
 
 
 def _subclasses(kind: type[BaseSettings]) -> Iterator[type[BaseSettings]]:

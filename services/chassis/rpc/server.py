@@ -1,29 +1,25 @@
-"""The life of a gRPC tier: listen, load, serve, drain, stop. Every tier's `__main__` hands its parts to `run`."""
+"""A gRPC tier: how it listens, loads, serves and drains. Every tier's `__main__` hands its parts to `run`."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import signal
-import sys
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from typing import Protocol
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from services.chassis.errors import FacetError, NotReady, Overloaded
-from services.chassis.process import logs, tracing
-from services.chassis.process.core_dumps import leave_no_core_dumps
-from services.chassis.process.memory import return_memory_at_rest, reuse_freed_memory
+from services.chassis.errors import NotReady, Overloaded
+from services.chassis.process import lifecycle
+from services.chassis.process.lifecycle import Process
 from services.chassis.process.metrics import TierMetrics
 from services.chassis.process.settings import TierSettings
 from services.chassis.rpc.channels import probe_server_options, server_options
 from services.chassis.rpc.health import HealthServicer, add_check_alone
 from services.chassis.rpc.interceptors import CallInterceptor
 from services.chassis.rpc.tls import Identities, identities_of, server_credentials
-
-_log = logging.getLogger("facet.server")
 
 LOAD_RETRY_S = 2.0
 _SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -56,71 +52,46 @@ def run(name: str, settings: TierSettings, make_tier: Callable[[TierMetrics], Ti
 
     Exits with 1 and a plain message where a port is in use or a setting names what does not exist.
     """
-    logs.configure(name, settings.shared.log_level)
-    logs.silence_native_libraries()
-    leave_no_core_dumps()
-    reuse_freed_memory()
-    try:
-        with tracing.to_collector(name):
-            asyncio.run(_serve(name, settings, make_tier))
-    except (OSError, FacetError) as error:
-        sys.exit(f"{name}: {error}")
+    lifecycle.run(name, settings.shared, settings.metrics_port, partial(_serve, name, settings, make_tier))
 
 
-async def _serve(name: str, settings: TierSettings, make_tier: Callable[[TierMetrics], Tier]) -> None:
-    stopping = asyncio.Event()
-    for signal_number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(signal_number, stopping.set)
-
-    metrics = TierMetrics(name)
+async def _serve(name: str, settings: TierSettings, make_tier: Callable[[TierMetrics], Tier], process: Process) -> None:
+    metrics, shared = process.metrics, settings.shared
     tier = make_tier(metrics)
-    interceptors = [CallInterceptor(metrics, most_s=settings.shared.max_call_s)]
-    server = grpc.aio.server(interceptors=interceptors, options=server_options(settings.shared))
-    health = HealthServicer(longest_watch_s=settings.shared.max_call_s)
+    interceptors = [CallInterceptor(metrics, most_s=shared.max_call_s)]
+    server = grpc.aio.server(interceptors=interceptors, options=server_options(shared))
+    health = HealthServicer(longest_watch_s=shared.max_call_s)
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     await health.set(tier.service_name, _NOT_SERVING)
     tier.register(server)
 
-    host = settings.shared.host
-    identities = identities_of(settings.shared.tls)
+    identities = identities_of(shared.tls)
     if identities is not None:
         metrics.tell_end_of_certificate("grpc", lambda: identities.current().ends)
-    ports = {"port": _listen(server, host, settings.port, f"FACET_{name.upper()}_PORT", identities)}
-    servers = [server]
-    if settings.shared.health_port is not None:
+    port = _listen(server, shared.host, settings.port, f"FACET_{name.upper()}_PORT", identities)
+    servers, health_port = [server], shared.health_port
+    if health_port is not None:
         # A server of its own, since gRPC's answers all its services on all its ports.
-        probed = grpc.aio.server(interceptors=interceptors, options=probe_server_options(settings.shared))
+        probed = grpc.aio.server(interceptors=interceptors, options=probe_server_options(shared))
         add_check_alone(health, probed)
-        ports["health_port"] = _listen(probed, host, settings.shared.health_port, "FACET_HEALTH_PORT", None)
+        health_port = _listen(probed, shared.host, health_port, "FACET_HEALTH_PORT", None)
         servers.append(probed)
-    ports["metrics_port"], stop_metrics = metrics.expose(host, settings.metrics_port)
     for each in servers:
         await each.start()
-    _log.info("listening", extra={"fields": ports})
-
-    resting = asyncio.create_task(return_memory_at_rest())
-    loading = asyncio.create_task(_load(tier, health, metrics))
-    stopped = asyncio.create_task(stopping.wait())
-    await asyncio.wait({loading, stopped}, return_when=asyncio.FIRST_COMPLETED)
-    failure = loading.exception() if loading.done() else None
-    if failure is None:
-        await stopped
-    for task in (stopped, loading, resting):
-        task.cancel()
+    process.listening(port, health_port)
+    serving = asyncio.create_task(_load(tier, health, process))
+    await process.until_draining(serving)
+    serving.cancel()
 
     # The order matters: clients that watch health move away first, only then is the listener closed. Closing at once
     # races with calls that are just arriving, which would end as CANCELLED.
-    _log.info("draining")
-    metrics.ready.set(0)
     await health.enter_graceful_shutdown()
-    await asyncio.sleep(settings.shared.drain_s)
+    await asyncio.sleep(shared.drain_s)
     health.end_watches()
-    await asyncio.gather(*(each.stop(settings.shared.grace_s) for each in servers))
+    await asyncio.gather(*(each.stop(shared.grace_s) for each in servers))
     await tier.close()
-    stop_metrics()
-    _log.info("stopped")
-    if failure is not None:
-        raise failure
+    with suppress(asyncio.CancelledError):
+        await serving  # raises what loading has failed with
 
 
 def _listen(server: grpc.aio.Server, host: str, port: int, variable: str, identities: Identities | None) -> int:
@@ -134,7 +105,8 @@ def _listen(server: grpc.aio.Server, host: str, port: int, variable: str, identi
         raise OSError(f"cannot listen on {address}; is the port in use? Choose another with {variable}") from error
 
 
-async def _load(tier: Tier, health: HealthServicer, metrics: TierMetrics) -> None:
+async def _load(tier: Tier, health: HealthServicer, process: Process) -> None:
+    """Ends when the process is told to stop."""
     said = ""
     while True:
         try:
@@ -142,10 +114,10 @@ async def _load(tier: Tier, health: HealthServicer, metrics: TierMetrics) -> Non
         except (NotReady, Overloaded) as error:
             if str(error) != said:
                 said = str(error)
-                _log.warning("not ready: %s", said)
+                process.not_ready(said)
             await asyncio.sleep(LOAD_RETRY_S)
         else:
-            await health.set(tier.service_name, _SERVING)
-            metrics.ready.set(1)
-            _log.info("ready")
-            return
+            break
+    await health.set(tier.service_name, _SERVING)
+    process.ready()
+    await process.stopping.wait()
