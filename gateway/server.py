@@ -123,7 +123,6 @@ async def _serve(
     )
     door = None if audit is not None or tracing.is_on() or log_shows_refusals() else Door(admission, metrics, draining)
     server = _Server(config, most_connections=possible(settings.max_connections), door=door)
-    watching = asyncio.create_task(authenticator.watch())
     resting = asyncio.create_task(return_memory_at_rest())
     serving = asyncio.create_task(server.serve(listeners))
     _log.info("listening", extra={"fields": {"port": listeners[0].getsockname()[1], "metrics_port": metrics_port}})
@@ -137,7 +136,6 @@ async def _serve(
     await asyncio.sleep(settings.shared.drain_s)
     server.should_exit = True
     await serving
-    watching.cancel()
     resting.cancel()
     if audit is not None:
         await audit.close()
