@@ -159,6 +159,14 @@ def test_checkpoint_with_one_weight_missing_or_reshaped_is_not_ready(tmp_path: P
         load_network(tmp_path / "reshaped.pth")
 
 
+def test_checkpoint_with_a_weight_that_is_not_finite_is_not_ready(tmp_path: Path) -> None:
+    state = retinaface_mobilenet025().state_dict()
+    state["fpn.merge1.0.weight"][0] = torch.nan
+    torch.save(state, tmp_path / "broken.pth")
+    with pytest.raises(NotReady, match=r"broken\.pth is damaged: fpn\.merge1\.0\.weight"):
+        load_network(tmp_path / "broken.pth")
+
+
 @pytest.mark.parametrize("content", [{"conv.weight": torch.zeros(1)}, {"state_dict": {}}, [1, 2], {"epoch": 3}])
 def test_checkpoint_of_something_else_is_not_ready(tmp_path: Path, content: object) -> None:
     torch.save(content, tmp_path / "other.pth")
