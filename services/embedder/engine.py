@@ -8,11 +8,12 @@ from typing import Protocol
 import numpy as np
 import torch
 
+from services.chassis.inference.precision import Precision
 from services.embedder.cuda_backend import CudaBackend
 from services.embedder.embeddings import FACE_SHAPE, Embeddings, FaceBatch, RawEmbeddings
 from services.embedder.network import Network, load_network
 from services.embedder.openvino_backend import OpenVinoBackend
-from services.embedder.options import Device, EngineOptions, Precision
+from services.embedder.options import Device, EngineOptions
 
 
 class Backend(Protocol):
