@@ -15,11 +15,10 @@ from skimage import data
 
 from services.chassis.inference.openvino import Processors
 from services.chassis.inference.precision import Precision
-from services.chassis.pictures.geometry import LandmarkType, RgbImage
+from services.chassis.pictures.geometry import LandmarkType, RgbImage, intersection_over_union
 from services.chassis.pictures.picture import open_picture
 from services.chassis.process.settings import MIB, PictureLimits
 from services.detector.faces import Face
-from services.detector.retinaface.decoding import overlap
 from services.detector.retinaface.detector import RetinaFace
 from services.detector.retinaface.plan import LARGE_MAX_SCALE, Effort
 from services.detector.retinaface.search import MIN_CONFIDENCE, RetinaFaceSearch, search_pixels
@@ -68,7 +67,8 @@ def grey(width: int, height: int) -> RgbImage:
 def assert_each_found_once(expected: list[np.ndarray], faces: list[Face]) -> None:
     found = corners(faces)
     for box in expected:
-        assert (overlap(box.astype(np.float32), found) > 0.3).sum() == 1, f"face of {box[3] - box[1]:.0f} px"
+        hits = intersection_over_union(box.astype(np.float32), found) > 0.3
+        assert hits.sum() == 1, f"face of {box[3] - box[1]:.0f} px"
 
 
 def test_one_pass_finds_what_the_reference_finds(shared_dir: Path) -> None:

@@ -14,8 +14,7 @@ from skimage import data
 from services.chassis.errors import NotReady
 from services.chassis.inference.openvino import Processors
 from services.chassis.inference.precision import Precision
-from services.chassis.pictures.geometry import RgbImage
-from services.detector.retinaface.decoding import overlap
+from services.chassis.pictures.geometry import RgbImage, intersection_over_union
 from services.detector.retinaface.detector import RetinaFace
 from services.detector.retinaface.engine import Answers, Engine, Run
 from services.detector.retinaface.network import RetinaFace as Network
@@ -176,7 +175,7 @@ def test_face_in_a_narrow_picture_is_found_in_it(width: int, exact: RetinaFace) 
     picture = cv2.resize(part, (width, round(width * 210 / 160)), interpolation=cv2.INTER_AREA)
     found = exact.find(np.asarray(picture, np.uint8), min_score=0.4)
     assert len(found) == 1
-    assert overlap(np.array([32, 36, 125, 156], np.float32) * (width / 160), found)[0] > 0.5
+    assert intersection_over_union(np.array([32, 36, 125, 156], np.float32) * (width / 160), found)[0] > 0.5
 
 
 def test_wide_pictures_are_not_copied_and_narrow_ones_lie_in_the_upper_left() -> None:
