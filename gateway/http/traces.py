@@ -9,6 +9,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.http.call_record import deed_of
+from gateway.http.middleware import route_of
 from services.chassis.process import tracing
 from services.chassis.rpc.request_id import current_request_id
 
@@ -38,7 +39,7 @@ class TracingMiddleware:
 
 
 def _tell(span: Span, scope: Scope, status: int) -> None:
-    route: str = getattr(scope.get("route"), "path", "unmatched")
+    route = route_of(scope, status)
     span.update_name(f"{scope['method']} {route}")
     deed = deed_of(scope)
     counts = {"facet.faces_found": deed.faces_found, "facet.faces_hidden": deed.faces_hidden}
