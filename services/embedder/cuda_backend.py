@@ -54,7 +54,7 @@ class CudaBackend:
             max_batch: most faces of one batch.
 
         Raises:
-            NotReady: torch finds no GPU.
+            NotReady: There is no GPU that torch finds.
         """
         if not torch.cuda.is_available():
             raise NotReady(

@@ -65,7 +65,7 @@ def open_engine(weights: Path, options: EngineOptions) -> Engine:
     """Loads weights and prepares them to run.
 
     Raises:
-        NotReady: the weights cannot be used, or the device or the precision that was asked for is not there.
+        NotReady: The weights cannot be used, or the device or the precision that was asked for is not there.
     """
     network = load_network(weights)
     largest = options.max_batch * (2 if options.flip_test else 1)
