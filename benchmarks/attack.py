@@ -43,12 +43,13 @@ from benchmarks.attack_results import SOLID, Rate, Result, Results
 from benchmarks.attack_yardsticks import FixedMosaic, Nothing
 from services.anonymizer.redaction import Redaction
 from services.anonymizer.styles import AveragingMosaic, Blur, GaussianBlur, Mosaic, Solid, Style
+from services.chassis.inference.precision import Precision
 from services.chassis.models.store import ModelStore
 from services.chassis.process.processors import available_processors
 from services.chassis.process.settings import ModelSettings, SharedSettings
 from services.detector.models import DetectorModels, DetectorOptions
 from services.embedder.engine import open_engine
-from services.embedder.options import Device, EngineOptions, Precision
+from services.embedder.options import Device, EngineOptions
 
 DETECTOR, EMBEDDER = "retinaface-mobilenet025", "mobilefacenet"
 TIMES = 4

@@ -31,6 +31,8 @@ from skimage import data
 from torch import Tensor, nn
 
 from facet.v1 import detector_pb2, detector_pb2_grpc, image_pb2
+from services.chassis.inference.openvino import Processors
+from services.chassis.inference.precision import Precision
 from services.chassis.models.store import ModelStore
 from services.chassis.pictures.geometry import RgbImage
 from services.chassis.process.memory import reuse_freed_memory
@@ -38,9 +40,8 @@ from services.chassis.process.processors import available_processors
 from services.chassis.process.settings import ModelSettings, SharedSettings
 from services.detector.detection import DetectionConfig, detect
 from services.detector.models import DetectorModels, DetectorOptions
-from services.detector.precision import Precision
 from services.detector.retinaface.checkpoint import load_network
-from services.detector.retinaface.engine import Engine, native_precision
+from services.detector.retinaface.engine import Engine
 from services.detector.retinaface.network import RetinaFace, retinaface_resnet50
 from tests.support.processes import start
 
@@ -73,9 +74,9 @@ def _engines(network: RetinaFace) -> dict[str, Work]:
     if importlib.util.find_spec("onnxruntime") and importlib.util.find_spec("onnx"):
         engines["onnxruntime fp32"] = _onnxruntime(network, picture)
     engines["torch fp32, eager"] = _eager(network, picture)
-    engines["Facet fp32"] = partial(Engine(network, Precision.FLOAT32), picture)
-    if native_precision() is Precision.BFLOAT16:
-        engines["Facet bf16"] = partial(Engine(network, Precision.BFLOAT16), picture)
+    engines["Facet fp32"] = partial(Engine(network, Precision.FP32), picture)
+    if Processors().resolved(Precision.AUTO) is Precision.BF16:
+        engines["Facet bf16"] = partial(Engine(network, Precision.BF16), picture)
     return engines
 
 

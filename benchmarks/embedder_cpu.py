@@ -30,12 +30,12 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from benchmarks.embedder_load import faces_a_second, overload
 from services.chassis.errors import NotReady
+from services.chassis.inference.precision import Precision
 from services.embedder.cuda_backend import PixelNetwork
 from services.embedder.embeddings import FACE_SHAPE, FaceBatch, RawEmbeddings
 from services.embedder.ir import IrNetwork, IrShape, Layout
 from services.embedder.network import Network, load_network
 from services.embedder.openvino_backend import OpenVinoBackend
-from services.embedder.options import Precision
 
 BATCHES = (1, 8)
 BASELINE = "torch fp32, eager"

@@ -18,11 +18,11 @@ import torch
 
 from benchmarks.embedder_load import faces_a_second
 from services.chassis.errors import NotReady
+from services.chassis.inference.precision import Precision
 from services.embedder.cuda_backend import DTYPES, CudaBackend
 from services.embedder.embeddings import FACE_SHAPE
 from services.embedder.ir import IrNetwork, IrShape, Layout
 from services.embedder.network import SYMMETRIC, Network
-from services.embedder.options import Precision
 
 FLOP_A_FACE = 24.2e9  # IR-101 at 112x112, a multiplication and an addition counted as two
 BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)

@@ -24,6 +24,7 @@ from services.anonymizer.anonymization import anonymize
 from services.anonymizer.redaction import Redaction
 from services.anonymizer.regions import Region
 from services.chassis.models.store import ModelStore
+from services.chassis.process import logs
 from services.chassis.process.memory import reuse_freed_memory
 from services.chassis.process.settings import ModelSettings, SharedSettings
 from services.detector.detection import DetectionConfig, detect
@@ -36,6 +37,7 @@ def main() -> None:
     parser.add_argument("pictures", type=Path, nargs="+")
     parser.add_argument("--rounds", type=int, default=7)
     arguments = parser.parse_args()
+    logs.silence_native_libraries()
     reuse_freed_memory()  # as the tier does
     cv2.setNumThreads(1)
     threadpool_limits(1, "blas")

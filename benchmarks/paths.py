@@ -29,6 +29,7 @@ from services.anonymizer.anonymization import anonymize
 from services.anonymizer.redaction import Redaction
 from services.anonymizer.regions import Region
 from services.chassis.models.store import ModelStore
+from services.chassis.process import logs
 from services.chassis.process.memory import reuse_freed_memory
 from services.chassis.process.processors import available_processors
 from services.chassis.process.settings import ModelSettings, SharedSettings
@@ -132,6 +133,7 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=16, help="pictures a path, round and number of clients")
     arguments = parser.parse_args()
 
+    logs.silence_native_libraries()
     reuse_freed_memory()  # as the tiers do, so that nothing but the services differs
     content = twelve_megapixels()
     console = Console()

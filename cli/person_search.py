@@ -15,7 +15,7 @@ from cli.failures import FAILURES, OF_THE_SERVICE
 from facet_client import AsyncFacet, DetectionOptions
 from facet_client.api import EmbedAnswer, EmbeddedFaceAnswer, FaceAnswer
 from gateway.anonymize.clarity import Clarity, ClearFrom
-from gateway.anonymize.references import BYSTANDER
+from gateway.anonymize.references import NOT_CLEAR, main_face
 from gateway.anonymize.thresholds import MatchCurve
 from services.chassis.errors import InvalidRequest, NotReady
 from services.chassis.pictures.geometry import Box
@@ -190,21 +190,11 @@ class _References:
             InvalidRequest: It does not show one person, or not clearly.
             NotReady: It was embedded by another model than those before.
         """
-        by_size = sorted(picture.faces, key=_side_px, reverse=True)
-        if not by_size:
-            raise InvalidRequest("no face was found; give a picture that shows the face larger or sharper")
-        if len(by_size) > 1 and _side_px(by_size[1]) > BYSTANDER * _side_px(by_size[0]):
-            raise InvalidRequest("several faces were found; give a picture of one person")
-        if by_size[0].embedding is None:
-            raise InvalidRequest(
-                "the face is not clear enough to recognise; give a picture that shows it from the front"
-            )
-        if not self._rule.compares(by_size[0]):
-            raise InvalidRequest(
-                "the face is too small or too soft to tell people apart; give a larger and sharper picture of it"
-            )
+        face = main_face(picture.faces, side_px=_side_px, recognisable=lambda face: face.embedding is not None)
+        if face.embedding is None or not self._rule.compares(face):
+            raise InvalidRequest(NOT_CLEAR)
         self.model = _same(self.model or picture.embedding_model, picture)
-        self.vectors.append(np.array(by_size[0].embedding, np.float32))
+        self.vectors.append(np.array(face.embedding, np.float32))
 
 
 @dataclass(slots=True, kw_only=True)

@@ -93,7 +93,6 @@ async def _serve(settings: GatewaySettings, process: Process) -> None:
     )
     door = None if audit is not None or tracing.is_on() or log_shows_refusals() else Door(admission, metrics, draining)
     server = _Server(config, most_connections=possible(settings.max_connections), door=door)
-    watching = asyncio.create_task(authenticator.watch())
     serving = asyncio.create_task(server.serve(listeners))
     process.listening(listeners[0].getsockname()[1])
     process.ready()
@@ -103,7 +102,6 @@ async def _serve(settings: GatewaySettings, process: Process) -> None:
     await asyncio.sleep(settings.shared.drain_s)
     server.should_exit = True
     await serving
-    watching.cancel()
     if audit is not None:
         await audit.close()
     await tiers.close()

@@ -75,7 +75,7 @@ class GatewaySettings(BaseSettings):
     max_uploads_mib: PositiveInt = Field(default_factory=_uploads_mib)
     """What their bodies may take together; default: a sixth of the memory, as each is held up to four times."""
     max_connections: PositiveInt = 2048
-    """Open connections; one more is answered 503."""
+    """Open connections; one more takes the place of the one that has been idle for longest, or is closed."""
     verify: bool = False
     """Check every anonymized picture, whatever its request says; found faces stay visible by whom they show alone."""
     receipt_key: Path | None = None

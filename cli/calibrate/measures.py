@@ -153,7 +153,7 @@ def calibrate(
         seed: of the resampling; the same data and seed give the same answer.
 
     Raises:
-        InvalidRequest: fewer than two people, or nobody with two pictures.
+        InvalidRequest: Fewer than two people, or nobody with two pictures.
     """
     pairs, count = _pairs(embeddings, people)
     genuine, impostor = pairs.scores[pairs.genuine], pairs.scores[~pairs.genuine]

@@ -18,7 +18,7 @@ def write_plot(calibration: Calibration, path: Path, *, model: str) -> None:
     """Writes a PNG of 1400 x 600 pixels.
 
     Raises:
-        OSError: the file cannot be written.
+        OSError: The file cannot be written.
     """
     figure = Figure(figsize=(14, 6), dpi=100, layout="constrained")  # no pyplot: nothing global is touched
     similarities, curve = figure.subplots(1, 2)

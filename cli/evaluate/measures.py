@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cli.evaluate.labels import Boxes, LabelledPicture
+from services.chassis.pictures.geometry import intersection_over_union
 
 FOUND_IOU = 0.5
 """From here on a detection has found a labelled face (WIDER FACE's and Pascal VOC's measure)."""
@@ -99,11 +100,7 @@ def covered(picture: LabelledPicture, hidden: Mask) -> int:
 
 def iou(a: Boxes, b: Boxes) -> NDArray[np.float64]:
     """Intersection over union of each box of `a` with each of `b`, len(a) x len(b)."""
-    low = np.maximum(a[:, None, :2], b[None, :, :2])
-    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    shared = np.clip(high - low, 0, None).prod(axis=2)
-    areas_a, areas_b = ((x[:, 2:] - x[:, :2]).prod(axis=1) for x in (a, b))
-    return np.asarray(shared / (areas_a[:, None] + areas_b[None] - shared), np.float64)
+    return intersection_over_union(a[:, None], b[None])
 
 
 def _share_hidden(box: NDArray[np.float64], hidden: Mask) -> float:

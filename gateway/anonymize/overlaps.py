@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facet.v1 import geometry_pb2
-from services.chassis.pictures.geometry import Box, Point
+from services.chassis.pictures.geometry import Box, Point, intersection_over_union
 from services.chassis.process.patience import still_awaited
 from services.chassis.rpc.wire import box_from_wire
 
@@ -49,11 +49,6 @@ class Places:
         return boxes if isinstance(boxes, Places) else cls(boxes)
 
 
-def intersection_over_union(a: Box, b: Box) -> float:
-    """The shared area as a part of the area of both, 0 to 1."""
-    return float(_iou(Places([a]).corners[:, None], Places([b]).corners[None])[0, 0])
-
-
 def lies_in_any(found: Box, shown: Iterable[Box] | Places) -> bool:
     """Whether a found face is one of those shown: its centre lies in that one's box, or they share over 0.3."""
     return bool(lie_in_any([found], shown)[0])
@@ -72,7 +67,7 @@ def lie_in_any(found: Iterable[Box] | Places, shown: Iterable[Box] | Places) -> 
     """
 
     def lies(a: NDArray[np.float64], b: NDArray[np.float64]) -> Mask:
-        return _holds_center(b, a) | (_iou(a, b) > SAME_FACE_IOU)
+        return _holds_center(b, a) | (intersection_over_union(a, b) > SAME_FACE_IOU)
 
     return _any(Places.of(found), Places.of(shown), lies)
 
@@ -85,7 +80,7 @@ def touch_any(boxes: Iterable[Box] | Places, others: Iterable[Box] | Places) -> 
     """
 
     def touches(a: NDArray[np.float64], b: NDArray[np.float64]) -> Mask:
-        return _holds_center(a, b) | _holds_center(b, a) | (_iou(a, b) > MAY_BE_SAME_FACE_IOU)
+        return _holds_center(a, b) | _holds_center(b, a) | (intersection_over_union(a, b) > MAY_BE_SAME_FACE_IOU)
 
     return _any(Places.of(boxes), Places.of(others), touches)
 
@@ -115,11 +110,3 @@ def _holds_center(boxes: NDArray[np.float64], others: NDArray[np.float64]) -> Ma
     """Whether the centre of another lies in a box."""
     center = (others[..., :2] + others[..., 2:]) / 2
     return np.asarray(((boxes[..., :2] <= center) & (center < boxes[..., 2:])).all(axis=-1))
-
-
-def _iou(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-    sides = np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2])
-    shared = sides.clip(0).prod(axis=-1)
-    areas = (a[..., 2:] - a[..., :2]).prod(axis=-1) + (b[..., 2:] - b[..., :2]).prod(axis=-1)
-    ratio: NDArray[np.float64] = shared / (areas - shared)
-    return ratio

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
@@ -20,8 +21,13 @@ from services.chassis.errors import InvalidRequest, NotReady
 
 BYSTANDER = 0.5
 """Faces below so much of the side of the largest face count as background, not as another person."""
+NOT_CLEAR = (
+    "the face is too small or too soft to tell people apart; send a picture that shows it larger and sharper, from the "
+    "front"
+)
 DETECTED_AT_ONCE = 4
 """Pictures of one request's references that are searched at a time."""
+T = TypeVar("T")
 
 
 class _EmbeddedFace(BaseModel):
@@ -82,10 +88,7 @@ async def embed_references(
         raise NotReady("the embedder is changing its model; try again shortly")
     for name, face, embedding in zip(pictures, faces, embeddings, strict=True):
         if not clarity.has(side_px(face), embedding.norm):
-            raise InvalidRequest(
-                f"{name}: the face is too small or too soft to tell people apart; send a picture that shows it larger "
-                "and sharper, from the front"
-            )
+            raise InvalidRequest(f"{name}: {NOT_CLEAR}")
         found[name] = Reference(name=name, vector=np.array(embedding.values, np.float64))
     return [found[name] for name in references]
 
@@ -112,23 +115,36 @@ async def _the_faces(
     return [done.result() for done in searches]
 
 
-def the_one_face(faces: Sequence[geometry_pb2.Face], name: str) -> geometry_pb2.Face:
+def main_face(
+    faces: Sequence[T], *, side_px: Callable[[T], float], recognisable: Callable[[T], bool], where: str = ""
+) -> T:
     """The face of the person that a reference picture is of: at least twice as large as any other.
 
+    Args:
+        faces: All of the picture.
+        side_px: The longer side of a face's box.
+        recognisable: Whether a face could be aligned.
+        where: Begins the messages.
+
     Raises:
-        InvalidRequest: There is none, or another is large as well, or it cannot be aligned; `name` says where.
+        InvalidRequest: There is none, or another is large as well, or it cannot be aligned.
     """
     by_size = sorted(faces, key=side_px, reverse=True)
     if not by_size:
-        raise InvalidRequest(f"{name}: no face was found; send a picture that shows the face larger or sharper")
+        raise InvalidRequest(f"{where}no face was found; send a picture that shows the face larger or sharper")
     largest, *others = by_size
     if others and side_px(others[0]) > BYSTANDER * side_px(largest):
-        raise InvalidRequest(f"{name}: several faces were found; send a picture of one person")
-    if not largest.aligned.pixels:
+        raise InvalidRequest(f"{where}several faces were found; send a picture of one person")
+    if not recognisable(largest):
         raise InvalidRequest(
-            f"{name}: the face is not clear enough to recognise; send a picture that shows it from the front"
+            f"{where}the face is not clear enough to recognise; send a picture that shows it from the front"
         )
     return largest
+
+
+def the_one_face(faces: Sequence[geometry_pb2.Face], name: str) -> geometry_pb2.Face:
+    """The `main_face` of a picture that the detector searched; `name` says where in messages."""
+    return main_face(faces, side_px=side_px, recognisable=lambda face: bool(face.aligned.pixels), where=f"{name}: ")
 
 
 def _from_document(content: bytes, name: str, model: embedder_pb2.GetModelResponse, clarity: Clarity) -> Reference:

@@ -84,7 +84,7 @@ class RequestMiddleware:
             status = HTTPStatus.INTERNAL_SERVER_ERROR
         finally:
             duration_s = time.perf_counter() - started
-            route = _route(scope, status)
+            route = route_of(scope, status)
             audited = _audited(scope)
             self._metrics.calls_in_progress.dec()
             if route not in PROBES:
@@ -125,7 +125,7 @@ def _audited(scope: Scope) -> dict[str, str]:
     return {"audit": str(audited)} if audited is not None else {}
 
 
-def _route(scope: Scope, status: int) -> str:
+def route_of(scope: Scope, status: int) -> str:
     """The route's template, so that metrics have few labels and no path a client made up."""
     if isinstance(scope.get("endpoint"), StaticFiles) and status != HTTPStatus.NOT_FOUND:
         return "/static"

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
+from opentelemetry.trace import Span, SpanKind
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.http.call_record import deed_of
+from gateway.http.middleware import route_of
 from services.chassis.process import tracing
 from services.chassis.rpc.request_id import current_request_id
 
@@ -26,7 +28,7 @@ class TracingMiddleware:
             await self._app(scope, receive, send)
             return
         parent = Headers(scope=scope).get(tracing.TRACEPARENT, "")
-        with tracing.span(scope["method"], kind=tracing.Kind.SERVER, parent=parent) as span:
+        with tracing.span(scope["method"], kind=SpanKind.SERVER, parent=parent) as span:
 
             async def telling_send(message: Message) -> None:
                 if message["type"] == "http.response.start":
@@ -36,12 +38,12 @@ class TracingMiddleware:
             await self._app(scope, receive, telling_send)
 
 
-def _tell(span: tracing.Span, scope: Scope, status: int) -> None:
-    route: str = getattr(scope.get("route"), "path", "unmatched")
-    span.rename(f"{scope['method']} {route}")
+def _tell(span: Span, scope: Scope, status: int) -> None:
+    route = route_of(scope, status)
+    span.update_name(f"{scope['method']} {route}")
     deed = deed_of(scope)
     counts = {"facet.faces_found": deed.faces_found, "facet.faces_hidden": deed.faces_hidden}
-    span.add(
+    span.set_attributes(
         {
             "facet.request_id": current_request_id.get(),
             "http.request.method": scope["method"],
@@ -52,4 +54,4 @@ def _tell(span: tracing.Span, scope: Scope, status: int) -> None:
         }
     )
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        span.fail(HTTPStatus(status).name)
+        tracing.fail(span, HTTPStatus(status).name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Protocol
 
 from gateway.identity.caller import Caller, CallerKind, Scope
@@ -28,10 +27,6 @@ class Authenticator(Protocol):
         """
         ...
 
-    async def watch(self) -> None:
-        """Follows changes of who is known, until cancelled."""
-        ...
-
 
 class Anonymous:
     """Takes everyone for the same caller, who may do everything."""
@@ -39,9 +34,6 @@ class Anonymous:
     async def authenticate(self, authorization: str | None) -> Caller:  # noqa: ARG002  (the Protocol's)
         """The one caller."""
         return _ANYONE
-
-    async def watch(self) -> None:
-        """Nothing changes."""
 
 
 class KeysOrTokens:
@@ -55,10 +47,6 @@ class KeysOrTokens:
         """The caller that whichever of them is in charge knows."""
         in_charge = self._keys if is_key(bearer_of(authorization)) else self._tokens
         return await in_charge.authenticate(authorization)
-
-    async def watch(self) -> None:
-        """Both do."""
-        await asyncio.gather(self._keys.watch(), self._tokens.watch())
 
 
 def bearer_of(authorization: str | None) -> str:

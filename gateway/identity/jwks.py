@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-from gateway.identity.watched_file import WatchedFile
 from services.chassis.errors import InvalidRequest, NotReady
+from services.chassis.process.reloaded_files import ReloadedFiles
 
 REFRESH_EVERY_S = 600.0
 """So that a key the provider took back is forgotten."""
@@ -55,10 +55,6 @@ class KeySource(Protocol):
         """
         ...
 
-    async def watch(self) -> None:
-        """Follows changes until cancelled."""
-        ...
-
 
 class JwksFile:
     """The keys in a file, which may change."""
@@ -69,19 +65,19 @@ class JwksFile:
         Raises:
             InvalidRequest: It cannot be read, or holds no key that can be used.
         """
-        self._file = WatchedFile(path, read_jwks)
+        self._file = ReloadedFiles.of_one(path, read_jwks)
 
     async def get(self, kid: str) -> VerificationKey | None:
         """The key of that id."""
-        return self._file.content.get(kid)
-
-    async def watch(self) -> None:
-        """Follows the file."""
-        await self._file.watch()
+        return self._file.current().get(kid)
 
 
 class JwksUrl:
-    """The keys at an address: fetched in the background, and soon where a token names one that is not known."""
+    """The keys at an address: fetched in the background from the first token on, and at once for one that is not known.
+
+    Not PyJWT's PyJWKClient: it reads answers of any size, forgets its keys at a failure once they are old, and leaves
+    no pause after one, so that tokens with made-up ids have it ask without end while the provider is down.
+    """
 
     def __init__(self, url: str, *, clock: Callable[[], float] = time.monotonic) -> None:
         """Fetches nothing yet.
@@ -101,17 +97,20 @@ class JwksUrl:
         self._keys: _Keys | None = None
         self._fetching = asyncio.Lock()
         self._fetched_at_s = -MIN_PAUSE_S
+        self._following: asyncio.Task[None] | None = None
 
     async def get(self, kid: str) -> VerificationKey | None:
         """The key of that id. Who shows a known one waits for no fetch."""
+        if self._following is None:
+            self._following = asyncio.create_task(self._follow())
         if self._keys is None or kid not in self._keys:
             await self._refresh()
         if self._keys is None:
             raise NotReady("the identity provider's keys could not be fetched yet; try again shortly")
         return self._keys.get(kid)
 
-    async def watch(self) -> None:
-        """Fetches again and again."""
+    async def _follow(self) -> None:
+        """Fetches again and again, until the event loop ends."""
         while True:
             fetched = await self._refresh()
             await asyncio.sleep(REFRESH_EVERY_S if fetched else MIN_PAUSE_S)

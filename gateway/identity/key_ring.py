@@ -9,8 +9,8 @@ from pathlib import Path
 from gateway.identity.authenticator import bearer_of
 from gateway.identity.caller import Allowance, Caller, CallerKind
 from gateway.identity.keys import KeyEntry, digest_of, id_of, read_keys
-from gateway.identity.watched_file import WatchedFile
 from services.chassis.errors import InvalidCredential
+from services.chassis.process.reloaded_files import ReloadedFiles
 
 _NO_DIGEST = bytes(32)
 
@@ -36,20 +36,16 @@ class KeyRing:
             InvalidRequest: It cannot be read, or is not as it should be.
         """
         self._default = default
-        self._file = WatchedFile(path, self._parse)
+        self._file = ReloadedFiles.of_one(path, self._parse)
 
     async def authenticate(self, authorization: str | None) -> Caller:
         """The caller whose key it is. An unknown id takes the same path as a wrong secret."""
         text = bearer_of(authorization)
-        key = self._file.content.get(id_of(text))
+        key = self._file.current().get(id_of(text))
         matches = hmac.compare_digest(digest_of(text), key.digest if key else _NO_DIGEST)
         if key is None or not matches or key.entry.expired:
             raise InvalidCredential("the key is unknown, expired or revoked")
         return key.caller
-
-    async def watch(self) -> None:
-        """Follows the file."""
-        await self._file.watch()
 
     def _parse(self, content: bytes, source: str) -> dict[str, _Key]:
         return {entry.id: self._key(entry) for entry in read_keys(content, source)}

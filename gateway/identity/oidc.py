@@ -76,10 +76,6 @@ class OidcTokens:
             allowance=self._allowance,
         )
 
-    async def watch(self) -> None:
-        """Follows the issuer's keys."""
-        await self._keys.watch()
-
 
 def _kid_of(token: str) -> str:
     """What the token claims to be signed with: nothing of it is to be believed yet."""

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from opentelemetry.trace import SpanKind
 
 from facet.v1 import (
     anonymizer_pb2,
@@ -84,7 +85,7 @@ class TierClient:
             DeadlinePassed: The deadline passed.
         """
         rpc = type(request).__name__.removesuffix("Request")  # each RPC has a request of its own, named after it
-        with tracing.span(f"{self._service}/{rpc}", kind=tracing.Kind.CLIENT):
+        with tracing.span(f"{self._service}/{rpc}", kind=SpanKind.CLIENT):
             return await self._call(method, request, deadline)
 
     async def _call(self, method: Callable[..., Awaitable[Response]], request: object, deadline: Deadline) -> Response:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import ctypes
-import os
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,7 +68,7 @@ class BlazeFace:
 
     def close(self) -> None:
         """Closes every worker's detectors."""
-        with self._lock, _native_log_silenced():
+        with self._lock:
             while self._open:
                 self._open.pop().close()
 
@@ -79,7 +77,7 @@ class BlazeFace:
         if min_confidence in kept:
             kept.move_to_end(min_confidence)
             return kept[min_confidence]
-        with self._lock, _native_log_silenced():
+        with self._lock:
             detector = self._make(min_confidence)
             self._open.add(detector)
             kept[min_confidence] = detector
@@ -99,7 +97,8 @@ class BlazeFace:
                 base_options=BaseOptions(model_asset_buffer=self._content), min_detection_confidence=min_confidence
             )
         )
-        detector.detect(Image(image_format=ImageFormat.SRGB, data=np.zeros((64, 64, 3), np.uint8)))  # it logs as well
+        nothing = np.zeros((64, 64, 3), np.uint8)
+        detector.detect(Image(image_format=ImageFormat.SRGB, data=nothing))  # the first use takes longer
         return detector
 
 
@@ -126,7 +125,6 @@ def _faces(result: object, picture: RgbImage) -> list[Face]:
 
 
 def _check_system_libraries() -> None:
-
     for library, package in _SYSTEM_LIBRARIES.items():
         try:
             ctypes.CDLL(library)
@@ -135,26 +133,3 @@ def _check_system_libraries() -> None:
                 f"the system library {library} is missing; install it, on Debian with: "
                 f"apt-get install {' '.join(_SYSTEM_LIBRARIES.values())} ({package} brings this one)"
             ) from error
-
-
-_stderr_lock = threading.Lock()
-
-
-@contextmanager
-def _native_log_silenced() -> Iterator[None]:
-    """Hides the lines that mediapipe's native code writes to stderr while it loads, first uses or frees a model.
-
-    The tier's own log writes to a descriptor of its own and is not touched. Only one may silence at a time: the second
-    would keep the first one's silence as what to restore.
-    """
-    stderr_fd = 2
-    with _stderr_lock:
-        kept = os.dup(stderr_fd)
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        try:
-            os.dup2(nowhere, stderr_fd)
-            yield
-        finally:
-            os.dup2(kept, stderr_fd)
-            os.close(kept)
-            os.close(nowhere)

@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.detector.faces import Face
-from services.detector.neighbours import Areas, alike_pairs, first_come
+from services.detector.neighbours import Areas, Overlapping, alike_pairs, first_come
 
 MAX_IOU = 0.3
 MAX_SHARE_OF_SMALLER = 0.6
 """A tile's border cuts faces, so a small box inside a larger one is the same face cut off."""
+_OVERLAPPING = Overlapping(MAX_IOU)
 
 
 def without_doubles(faces: Iterable[Face]) -> list[Face]:
@@ -26,4 +27,4 @@ def without_doubles(faces: Iterable[Face]) -> list[Face]:
 
 def _same(shared: Areas, first: Areas, second: Areas) -> NDArray[np.bool_]:
     cut = shared / np.minimum(first, second) > MAX_SHARE_OF_SMALLER
-    return np.asarray((shared / (first + second - shared) > MAX_IOU) | cut)
+    return np.asarray(_OVERLAPPING(shared, first, second) | cut)

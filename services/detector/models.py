@@ -10,12 +10,12 @@ from functools import partial
 from pathlib import Path
 
 from services.chassis.errors import InvalidRequest, NotReady
+from services.chassis.inference.precision import Precision
 from services.chassis.models.manifest import model_id
 from services.chassis.models.store import ModelStore, sha256_of
 from services.detector.blazeface import BlazeFace
 from services.detector.blazeface_search import BlazeFaceSearch
 from services.detector.faces import FaceDetector
-from services.detector.precision import Precision
 from services.detector.search import FaceSearch
 
 TIER = "detector"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -30,6 +31,17 @@ class Alike(Protocol):
     def __call__(self, shared: Areas, first: Areas, second: Areas) -> NDArray[np.bool_]:
         """Of P pairs, by the areas that they share, which is above 0, and that each has."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Overlapping:
+    """Boxes whose intersection is a larger part of their union."""
+
+    iou: float
+
+    def __call__(self, shared: Areas, first: Areas, second: Areas) -> NDArray[np.bool_]:
+        """Of P pairs."""
+        return np.asarray(shared / (first + second - shared) > self.iou)
 
 
 def alike_pairs(boxes: Boxes, alike: Alike, *, least_iou: float = 0.0, pixel: float = 0.0) -> Pairs:

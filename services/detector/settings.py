@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, PositiveInt
 from pydantic_settings import SettingsConfigDict
 
+from services.chassis.inference.precision import Precision
 from services.chassis.process.settings import ModelSettings, TierSettings
 from services.detector.models import DetectorOptions
-from services.detector.precision import Precision
 
 
 class DetectorSettings(TierSettings):
@@ -25,7 +26,7 @@ class DetectorSettings(TierSettings):
     """A RetinaFace checkpoint of the owner's; it is the default model then, unless `model` names another."""
     max_search_pixels: PositiveInt = 80_000_000
     """Pixels given to RetinaFace for one picture, all passes together: bounds time, and how small a face is found."""
-    precision: Precision = Precision.AUTO
+    precision: Literal[Precision.AUTO, Precision.FP32, Precision.BF16] = Precision.AUTO
     """What RetinaFace computes in: `auto` is bf16 where the processor has instructions for it and answers rightly."""
     models: ModelSettings = Field(default_factory=ModelSettings)
 

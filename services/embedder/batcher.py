@@ -141,10 +141,10 @@ class Batcher:
             deadline_s: moment on `time.monotonic`'s clock after which the answer is of no use.
 
         Raises:
-            InvalidRequest: more faces than the queue ever holds.
-            Overloaded: the queue is full, or so long that the answer would come after the deadline.
-            DeadlinePassed: the deadline passed before the device had a turn for it.
-            NotReady: the batcher is closed.
+            InvalidRequest: More faces than the queue ever holds.
+            Overloaded: The queue is full, or so long that the answer would come after the deadline.
+            DeadlinePassed: The deadline passed before the device had a turn for it.
+            NotReady: The batcher is closed.
         """
         if len(faces) > self._max_queue:
             raise InvalidRequest(f"{len(faces)} faces in one call; at most {self._max_queue} are accepted")

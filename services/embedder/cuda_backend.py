@@ -10,9 +10,9 @@ from torch.nn.utils import convert_conv2d_weight_memory_format
 
 from services.chassis.errors import NotReady
 from services.chassis.inference.folding import fold
+from services.chassis.inference.precision import Precision
 from services.embedder.embeddings import FACE_SHAPE, FaceBatch, RawEmbeddings
 from services.embedder.network import Network
-from services.embedder.options import Precision
 
 WARM_UP_RUNS = 3  # before a capture: cuDNN picks its kernels and workspaces are allocated
 DTYPES = {Precision.FP32: torch.float32, Precision.BF16: torch.bfloat16, Precision.FP16: torch.float16}
@@ -54,7 +54,7 @@ class CudaBackend:
             max_batch: most faces of one batch.
 
         Raises:
-            NotReady: torch finds no GPU.
+            NotReady: There is no GPU that torch finds.
         """
         if not torch.cuda.is_available():
             raise NotReady(

@@ -8,11 +8,12 @@ from typing import Protocol
 import numpy as np
 import torch
 
+from services.chassis.inference.precision import Precision
 from services.embedder.cuda_backend import CudaBackend
 from services.embedder.embeddings import FACE_SHAPE, Embeddings, FaceBatch, RawEmbeddings
 from services.embedder.network import Network, load_network
 from services.embedder.openvino_backend import OpenVinoBackend
-from services.embedder.options import Device, EngineOptions, Precision
+from services.embedder.options import Device, EngineOptions
 
 
 class Backend(Protocol):
@@ -64,7 +65,7 @@ def open_engine(weights: Path, options: EngineOptions) -> Engine:
     """Loads weights and prepares them to run.
 
     Raises:
-        NotReady: the weights cannot be used, or the device or the precision that was asked for is not there.
+        NotReady: The weights cannot be used, or the device or the precision that was asked for is not there.
     """
     network = load_network(weights)
     largest = options.max_batch * (2 if options.flip_test else 1)

@@ -34,7 +34,7 @@ def choose_model(store: ModelStore, *, name: str, weights: Path | None) -> Model
     A file that has the sha256 of a model of the manifest is that model, wherever it lies.
 
     Raises:
-        NotReady: the file is absent or damaged, or nothing is installed; the message says what to do.
+        NotReady: The file is absent or damaged, or nothing is installed; the message says what to do.
     """
     if weights is not None:
         return _owners(store, weights)

@@ -7,14 +7,13 @@ import logging
 import numpy as np
 import torch
 
-from services.chassis.errors import NotReady
 from services.chassis.inference.folding import fold
 from services.chassis.inference.openvino import InferRequest, Model, Processors
+from services.chassis.inference.precision import Precision
 from services.chassis.inference.soundness import disagreement, torch_on_one_thread
 from services.chassis.inference.translation import ANY, translated
 from services.embedder.embeddings import FACE_SHAPE, FaceBatch, RawEmbeddings
 from services.embedder.network import Network
-from services.embedder.options import Precision
 
 MOST_OFF = 0.3
 """How far bf16 may be from fp32, as a share of the embeddings' length; MobileFaceNet was seen to be off by 0.05."""
@@ -36,7 +35,7 @@ class OpenVinoBackend:
             NotReady: OpenVINO is not installed, or the processor does not compute in the precision.
         """
         processors = Processors()
-        self.precision = _resolve(precision, has_bf16=processors.have_bf16)
+        self.precision = processors.resolved(precision)
         self.device = f"{processors.name}, {threads} threads"
         model = translated(
             fold(network.module),
@@ -75,13 +74,3 @@ def _objection(backend: OpenVinoBackend, network: Network) -> str:
 
     with torch_on_one_thread():
         return disagreement(lambda faces: [backend.infer(faces)], reference, batches, most=MOST_OFF)
-
-
-def _resolve(asked: Precision, *, has_bf16: bool) -> Precision:
-    if asked is Precision.AUTO:
-        return Precision.BF16 if has_bf16 else Precision.FP32
-    if asked is Precision.FP16:
-        raise NotReady("precision fp16 needs a GPU: on a CPU use auto, fp32 or bf16")
-    if asked is Precision.BF16 and not has_bf16:
-        raise NotReady("this processor does not compute in bf16 (neither avx512_bf16 nor amx_bf16): use auto or fp32")
-    return asked

@@ -7,9 +7,10 @@ from pathlib import Path
 from pydantic import Field, PositiveInt
 from pydantic_settings import SettingsConfigDict
 
+from services.chassis.inference.precision import Precision
 from services.chassis.process.processors import available_processors
 from services.chassis.process.settings import ModelSettings, TierSettings
-from services.embedder.options import Device, EngineOptions, Precision
+from services.embedder.options import Device, EngineOptions
 
 
 class EmbedderSettings(TierSettings):

@@ -39,7 +39,7 @@ class EmbedderTier:
         """Loads the model, prepares it for the device and warms it up.
 
         Raises:
-            NotReady: no weights are installed, they are damaged, or the device asked for is not there.
+            NotReady: No weights are installed, they are damaged, or the device asked for is not there.
         """
         model, engine = await asyncio.to_thread(self._open)
         batcher = Batcher(

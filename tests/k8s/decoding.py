@@ -21,7 +21,7 @@ def objects_decode(manifests: Manifests) -> Iterator[Finding]:
     kubectl knows the types of Kubernetes alone; CUSTOM_KINDS are left out.
 
     Raises:
-        RuntimeError: kubectl failed otherwise; its own words.
+        RuntimeError: `kubectl` failed otherwise; its own words.
     """
     texts = {
         json.dumps(resource, sort_keys=True): title(resource)

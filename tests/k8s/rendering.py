@@ -42,7 +42,7 @@ def render(overlay: str, components: frozenset[str]) -> Manifests:
     """The overlay with exactly these components. Not to be changed: it is shared between callers.
 
     Raises:
-        RuntimeError: kubectl cannot render it; its own words.
+        RuntimeError: `kubectl` cannot render it; its own words.
     """
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "k8s"

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from services.chassis.errors import NotReady
+from services.chassis.inference.precision import Precision
 
 BF16_CAPABILITY = "BF16"  # in OpenVINO's OPTIMIZATION_CAPABILITIES: AVX512_BF16 or AMX_BF16
 CACHED_OPERATIONS = 5000  # OpenVINO's own default
@@ -26,7 +27,7 @@ def import_openvino() -> ModuleType:
     """OpenVINO without its telemetry: with that module barred, OpenVINO falls back to a stub that does nothing.
 
     Raises:
-        NotReady: it is not installed.
+        NotReady: It is not installed.
     """
     with _importing:
         sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # the documented way to make an import fail
@@ -52,6 +53,22 @@ class Processors:
         self.name: str = self._core.get_property("CPU", "FULL_DEVICE_NAME")
         self.have_bf16 = BF16_CAPABILITY in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         """Whether they have instructions for bfloat16; without them it is emulated, and slower than float32."""
+
+    def resolved(self, asked: Precision) -> Precision:
+        """What they compute in where that is asked for, never AUTO.
+
+        Raises:
+            NotReady: They do not compute in it.
+        """
+        if asked is Precision.AUTO:
+            return Precision.BF16 if self.have_bf16 else Precision.FP32
+        if asked is Precision.FP16:
+            raise NotReady("precision fp16 needs a GPU: on a CPU use auto, fp32 or bf16")
+        if asked is Precision.BF16 and not self.have_bf16:
+            raise NotReady(
+                "this processor does not compute in bf16 (neither avx512_bf16 nor amx_bf16): use auto or fp32"
+            )
+        return asked
 
     def compile(
         self,

@@ -156,7 +156,7 @@ def load_manifest(owners_file: Path | None = None) -> dict[str, ModelEntry]:
     needs no copy of the sources. What was measured of the built-in weights says nothing of others under their name.
 
     Raises:
-        InvalidRequest: the owner's file cannot be read, is no TOML or breaks a rule above.
+        InvalidRequest: The owner's file cannot be read, is no TOML or breaks a rule above.
     """
     tables = _read_tables(resources.files(__package__).joinpath("manifest.toml").read_text("utf-8"))
     if owners_file is None:

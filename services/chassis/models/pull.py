@@ -77,8 +77,8 @@ class Puller:
         """Installs a model's weights; True where that was needed.
 
         Raises:
-            InvalidRequest: there is no such model.
-            PullFailed: no origin had them, or they could not be stored; nothing is left under their name.
+            InvalidRequest: There is no such model.
+            PullFailed: No origin had them, or they could not be stored; nothing is left under their name.
         """
         if self._store.state(name) is ModelState.INSTALLED:
             return False

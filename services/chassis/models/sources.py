@@ -43,7 +43,7 @@ class Origin(Protocol):
         """Fills `part`, going on from what it holds where the origin can.
 
         Raises:
-            SourceFailed: it has none, or broke off.
+            SourceFailed: It has none, or broke off.
             OSError: `part` cannot be written.
         """
 
@@ -145,7 +145,7 @@ class WheelShelf:
         """The wheel as a file.
 
         Raises:
-            SourceFailed: pip is missing or could not get it; a failure is not tried twice.
+            SourceFailed: `pip` is missing or could not get it; a failure is not tried twice.
         """
         key = (source.distribution, source.version)
         if key not in self._outcomes:

@@ -23,7 +23,7 @@ class ModelStore:
     """The models of the manifest and the folder their weights are installed in.
 
     Raises:
-        InvalidRequest: the owner's manifest is wrong.
+        InvalidRequest: The owner's manifest is wrong.
     """
 
     def __init__(self, settings: ModelSettings) -> None:
@@ -38,7 +38,7 @@ class ModelStore:
         """The model of that name.
 
         Raises:
-            InvalidRequest: there is none; the message names those there are.
+            InvalidRequest: There is none; the message names those there are.
         """
         if name not in self._entries:
             raise InvalidRequest(f"there is no model {name!r}; known: {', '.join(self._entries)}")
@@ -52,7 +52,7 @@ class ModelStore:
         """Reads and hashes the weights: well under a second for the largest.
 
         Raises:
-            NotReady: there is a file, and it cannot be read.
+            NotReady: There is a file, and it cannot be read.
         """
         path = self.path(name)
         if not path.exists():
@@ -63,7 +63,7 @@ class ModelStore:
         """The installed weights of that model, checked.
 
         Raises:
-            NotReady: they are absent, damaged or unreadable; the message says what to do.
+            NotReady: They are absent, damaged or unreadable; the message says what to do.
         """
         path = self.path(name)
         match self.state(name):
@@ -81,7 +81,7 @@ def sha256_of(path: Path) -> str:
     """The file's sha256 as 64 hex digits.
 
     Raises:
-        NotReady: it cannot be read.
+        NotReady: It cannot be read.
     """
     try:
         with path.open("rb") as file:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 RgbImage = NDArray[np.uint8]  # H x W x 3, contiguous
+F = TypeVar("F", bound=np.floating[Any])
 
 
 class LandmarkType(StrEnum):
@@ -55,3 +57,17 @@ class Box:
     def center(self) -> Point:
         """The middle."""
         return Point((self.x_min + self.x_max) / 2, (self.y_min + self.y_max) / 2)
+
+
+def intersection_over_union(a: NDArray[F], b: NDArray[F]) -> NDArray[F]:
+    """The area that boxes share as a part of the area of both, 0 to 1.
+
+    Args:
+        a: ... x 4 or more: x_min, y_min, x_max, y_max and anything behind them.
+        b: Likewise; the two are broadcast, all axes but the last.
+    """
+    sides = np.minimum(a[..., 2:4], b[..., 2:4]) - np.maximum(a[..., :2], b[..., :2])
+    shared = sides.clip(0).prod(axis=-1)
+    areas = (a[..., 2:4] - a[..., :2]).prod(axis=-1) + (b[..., 2:4] - b[..., :2]).prod(axis=-1)
+    ratio: NDArray[F] = shared / (areas - shared)
+    return ratio

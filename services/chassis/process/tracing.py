@@ -1,20 +1,32 @@
 """Traces: which part of a request took how long, in which tier. Off, at no cost, until an owner names a collector.
 
-A seam of our own instead of OpenTelemetry's instrumentation packages: those wrap every call of a library, know nothing
-of queues and batches, and record the messages of errors, which may quote data. Spans here carry sizes, counts, ids and
+By OpenTelemetry's interface, without its instrumentation packages: those wrap every call of a library, know nothing of
+queues and batches, and record the messages of errors, which may quote data. Spans here carry sizes, counts, ids and
 codes.
 """
 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from enum import Enum, auto
-from types import MappingProxyType, TracebackType
-from typing import Protocol, Self
+from contextlib import contextmanager
 
-from services.chassis.errors import InvalidRequest
+from opentelemetry.context import Context
+from opentelemetry.trace import (
+    INVALID_SPAN,
+    Link,
+    NoOpTracer,
+    Span,
+    SpanKind,
+    Status,
+    StatusCode,
+    Tracer,
+    get_current_span,
+)
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from services.chassis.errors import FacetError, InvalidRequest
 
 TRACEPARENT = "traceparent"
 """The HTTP header and gRPC metadata key (W3C Trace Context)."""
@@ -23,110 +35,31 @@ ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
 _PROTOCOLS = ("OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL")
 
 Attributes = Mapping[str, str | int | float | bool]
-NONE: Attributes = MappingProxyType({})
-
-
-class Kind(Enum):
-    """Which end of a call a span is."""
-
-    INTERNAL = auto()
-    SERVER = auto()
-    CLIENT = auto()
-
-
-class Span(Protocol):
-    """A stretch of time in a trace."""
-
-    def rename(self, name: str) -> None:
-        """Gives it the name that was not known at its beginning."""
-
-    def add(self, attributes: Attributes) -> None:
-        """Adds what has become known."""
-
-    def fail(self, reason: str) -> None:
-        """Marks it as failed; `reason` is a code, never a message. The first one stays."""
-
-
-class Tracer(Protocol):
-    """Makes spans; each method does what the function of its name tells."""
-
-    def span(
-        self, name: str, kind: Kind, parent: str, links: Sequence[str], attributes: Attributes
-    ) -> AbstractContextManager[Span]:
-        """A span around a block."""
-        ...
-
-    def past(self, name: str, seconds: float, parent: str, attributes: Attributes) -> None:
-        """A span that ends now."""
-
-    def traceparent(self) -> str:
-        """The current span."""
-        ...
-
-    def close(self) -> None:
-        """Sends what is left."""
-
-
-class _Off:
-    """Makes no spans, and is the span it makes."""
-
-    def span(
-        self,
-        name: str,  # noqa: ARG002
-        kind: Kind,  # noqa: ARG002
-        parent: str,  # noqa: ARG002
-        links: Sequence[str],  # noqa: ARG002
-        attributes: Attributes,  # noqa: ARG002
-    ) -> Self:
-        return self
-
-    def past(self, name: str, seconds: float, parent: str, attributes: Attributes) -> None:
-        pass
-
-    def traceparent(self) -> str:
-        return ""
-
-    def close(self) -> None:
-        pass
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        pass
-
-    def rename(self, name: str) -> None:
-        pass
-
-    def add(self, attributes: Attributes) -> None:
-        pass
-
-    def fail(self, reason: str) -> None:
-        pass
+_OFF = NoOpTracer()
+_W3C = TraceContextTextMapPropagator()
 
 
 class _InUse:
-    """The process's tracer."""
+    """The process's tracer. Not OpenTelemetry's global one, which can be set but once."""
 
-    tracer: Tracer = _Off()
+    tracer: Tracer = _OFF
 
 
 def is_on() -> bool:
     """Whether spans go anywhere; while they do not, layers that do nothing but make them can be left out."""
-    return not isinstance(_InUse.tracer, _Off)
+    return _InUse.tracer is not _OFF
 
 
+@contextmanager
 def span(
     name: str,
     *,
-    kind: Kind = Kind.INTERNAL,
+    kind: SpanKind = SpanKind.INTERNAL,
     parent: str = "",
     links: Sequence[str] = (),
-    attributes: Attributes = NONE,
-) -> AbstractContextManager[Span]:
-    """A span around the `with` block, which fails where that raises.
+    attributes: Attributes | None = None,
+) -> Iterator[Span]:
+    """A span around the `with` block, which fails where that raises, by a code: a message may quote what it is about.
 
     Args:
         name: Few different ones: no ids, no paths that callers make up.
@@ -135,17 +68,44 @@ def span(
         links: The traceparents of other spans it has to do with; empty ones are left out.
         attributes: Sizes, counts, ids and codes.
     """
-    return _InUse.tracer.span(name, kind, parent, links, attributes)
+    if not is_on():  # not even a context to leave again, which a call that is cancelled may leave in another task
+        yield INVALID_SPAN
+        return
+    with _InUse.tracer.start_as_current_span(
+        name,
+        _context_of(parent),
+        kind,
+        attributes,
+        [Link(get_current_span(_context_of(link)).get_span_context()) for link in links if link],
+        record_exception=False,
+        set_status_on_exception=False,
+    ) as started:
+        try:
+            yield started
+        except BaseException as error:
+            fail(started, error.reason if isinstance(error, FacetError) else type(error).__name__)
+            raise
 
 
-def past(name: str, seconds: float, *, parent: str = "", attributes: Attributes = NONE) -> None:
+def fail(failed: Span, reason: str) -> None:
+    """Marks a span as failed; `reason` is a code, never a message. The first one stays."""
+    status = getattr(failed, "status", None)  # which the spans alone have that are sent
+    if status is None or status.is_unset:
+        failed.set_status(Status(StatusCode.ERROR, reason))
+
+
+def past(name: str, seconds: float, *, parent: str = "", attributes: Attributes | None = None) -> None:
     """A span that began so many seconds ago and ends now: of what waited, and knew only afterwards for how long."""
-    _InUse.tracer.past(name, seconds, parent, attributes)
+    end_ns = time.time_ns()
+    began_ns = end_ns - round(seconds * 1e9)
+    _InUse.tracer.start_span(name, _context_of(parent), attributes=attributes, start_time=began_ns).end(end_ns)
 
 
 def traceparent() -> str:
     """The span around the caller, to be sent or kept; empty where there is none."""
-    return _InUse.tracer.traceparent()
+    carrier: dict[str, str] = {}
+    _W3C.inject(carrier)
+    return carrier.get(TRACEPARENT, "")
 
 
 @contextmanager
@@ -163,14 +123,19 @@ def to_collector(tier: str) -> Iterator[None]:
         if os.environ.get(name, "grpc") != "grpc":
             raise InvalidRequest(f"{name}: traces are sent by grpc alone (most collectors take that on port 4317)")
     try:
-        from services.chassis.process.otlp import OtlpTracer  # noqa: PLC0415  (nobody else pays for it)
+        from services.chassis.process.otlp import sending  # noqa: PLC0415  (nobody else pays for it)
     except ModuleNotFoundError as error:
         raise InvalidRequest(
             f"{named} is set, and what sends traces is not installed: pip install 'facet[tracing]', or unset it"
         ) from error
-    _InUse.tracer = tracer = OtlpTracer(tier)
-    try:
-        yield
-    finally:
-        _InUse.tracer = _Off()
-        tracer.close()
+    with sending(tier) as tracer:
+        _InUse.tracer = tracer
+        try:
+            yield
+        finally:
+            _InUse.tracer = _OFF
+
+
+def _context_of(traceparent: str) -> Context | None:
+    """None = the current one. `tracestate` is left out: a caller writes into it what it likes."""
+    return _W3C.extract({TRACEPARENT: traceparent}) if traceparent else None

@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 import grpc
 from google.protobuf import descriptor_pool
 from google.protobuf.message import Message
+from opentelemetry.trace import Span, SpanKind
 
 from services.chassis.errors import DeadlinePassed, FacetError, InvalidRequest, TooSlow
 from services.chassis.process import tracing
@@ -197,12 +198,12 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         request_id.current_request_id.set(request_id.accept(proposed if isinstance(proposed, str) else None))
         traceparent = metadata.get(tracing.TRACEPARENT)
         parent = traceparent if isinstance(traceparent, str) else ""
-        with tracing.span(method.removeprefix("/"), kind=tracing.Kind.SERVER, parent=parent) as span:
+        with tracing.span(method.removeprefix("/"), kind=SpanKind.SERVER, parent=parent) as span:
             async with self._recorded(method.rpartition("/")[2], context, span) as record:
                 yield record
 
     @asynccontextmanager
-    async def _recorded(self, name: str, context: Context, span: tracing.Span) -> AsyncIterator[_Call]:
+    async def _recorded(self, name: str, context: Context, span: Span) -> AsyncIterator[_Call]:
         record = _Call(method=name)
         started = time.perf_counter()
         code = grpc.StatusCode.OK
@@ -224,7 +225,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             self._metrics.calls_in_progress.dec()
             self._metrics.calls.labels(name, code.name).inc()
             self._metrics.call_seconds.labels(name).observe(duration_s)
-            span.add(
+            span.set_attributes(
                 {
                     "facet.request_id": request_id.current_request_id.get(),
                     "rpc.grpc.status_code": int(code.value[0]),
@@ -233,7 +234,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                 }
             )
             if code is not grpc.StatusCode.OK:
-                span.fail(code.name)
+                tracing.fail(span, code.name)
             _log.info(
                 "call",
                 extra={

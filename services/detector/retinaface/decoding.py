@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from services.detector.neighbours import Areas, alike_pairs, first_come
+from services.detector.neighbours import Overlapping, alike_pairs, first_come
 from services.detector.retinaface.priors import anchors
 
 CENTER_VARIANCE = 0.1
@@ -58,33 +57,6 @@ def decode(  # noqa: PLR0913  (the three outputs and what they refer to)
     found[:, SCORE] = 1 / (1 + np.exp(-margin[chosen]))
     found[:, 5:] = np.tile(center, 5) + landmarks[chosen] * (CENTER_VARIANCE * side)
     return found
-
-
-def overlap(box: NDArray[np.float32], boxes: NDArray[np.float32], *, pixel: float = 0.0) -> NDArray[np.float32]:
-    """Intersection over union of one box with each of N.
-
-    Args:
-        box: x_min, y_min, x_max, y_max and anything behind them.
-        boxes: N x 4 or more, likewise.
-        pixel: Added to every width and height: 1 for coordinates that name the last pixel inside.
-    """
-    low = np.maximum(box[:2], boxes[:, :2])
-    high = np.minimum(box[2:4], boxes[:, 2:4])
-    shared = (high - low + pixel).clip(0).prod(axis=1)
-    areas = (boxes[:, 2:4] - boxes[:, :2] + pixel).prod(axis=1)
-    ratio: NDArray[np.float32] = shared / ((box[2:4] - box[:2] + pixel).prod() + areas - shared)
-    return ratio
-
-
-@dataclass(frozen=True, slots=True)
-class Overlapping:
-    """Boxes whose intersection is a larger part of their union."""
-
-    iou: float
-
-    def __call__(self, shared: Areas, first: Areas, second: Areas) -> NDArray[np.bool_]:
-        """Of P pairs."""
-        return np.asarray(shared / (first + second - shared) > self.iou)
 
 
 def without_overlapping(found: Findings, max_iou: float = 0.4) -> Findings:

@@ -8,13 +8,14 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from services.chassis.inference.openvino import Processors
+from services.chassis.inference.precision import Precision
 from services.chassis.pictures.geometry import Box, LandmarkType, Point, RgbImage
 from services.chassis.process.processors import available_processors
 from services.detector.faces import Face
-from services.detector.precision import Precision
 from services.detector.retinaface.checkpoint import load_network
 from services.detector.retinaface.decoding import Findings, decode, without_overlapping
-from services.detector.retinaface.engine import Answers, Engine, Run, resolved
+from services.detector.retinaface.engine import Answers, Engine, Run
 from services.detector.retinaface.network import RetinaFace as Network
 from services.detector.retinaface.padding import inside, padded
 from services.detector.retinaface.trial import objection, sound
@@ -63,14 +64,14 @@ class RetinaFace:
         """
         self.name = name
         self.model_id = model_id
-        self.precision = resolved(precision)
+        self.precision = Processors().resolved(precision)
         """What it computes in, never AUTO. It turns from bfloat16 to float32 where an answer cannot be."""
         self._compiled = compiled
         self._weights = weights
         self._falling_back = threading.Lock()
         network = load_network(weights)
         self._run = compiled(network, self.precision)
-        if self.precision is Precision.BFLOAT16 and (reason := objection(self._run, network)):
+        if self.precision is Precision.BF16 and (reason := objection(self._run, network)):
             self._fall_back(reason)
         self.threads = ThreadPoolExecutor(available_processors(), "retinaface")
 
@@ -89,7 +90,7 @@ class RetinaFace:
 
     def _answers(self, picture: RgbImage) -> Answers:
         precision, answers = self.precision, self._run(picture)
-        if not sound(answers) and precision is Precision.BFLOAT16:
+        if not sound(answers) and precision is Precision.BF16:
             self._fall_back(_NO_NUMBERS)
             answers = self._run(picture)
         if not sound(answers):  # a face that is missed in silence would stay visible
@@ -99,10 +100,10 @@ class RetinaFace:
     def _fall_back(self, reason: str) -> None:
         """Computes in float32 from now on."""
         with self._falling_back:
-            if self.precision is Precision.FLOAT32:
+            if self.precision is Precision.FP32:
                 return
-            self._run = self._compiled(load_network(self._weights), Precision.FLOAT32)
-            self.precision = Precision.FLOAT32
+            self._run = self._compiled(load_network(self._weights), Precision.FP32)
+            self.precision = Precision.FP32
         fields = {"model": self.model_id, "reason": reason, "precision": self.precision}
         _log.warning("bf16 computes wrongly on this processor: fp32 is used", extra={"fields": fields})
 

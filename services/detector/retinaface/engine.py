@@ -11,13 +11,12 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from services.chassis.errors import NotReady
 from services.chassis.inference.folding import fold
 from services.chassis.inference.openvino import Processors
+from services.chassis.inference.precision import Precision
 from services.chassis.inference.translation import ANY, translated
 from services.chassis.pictures.geometry import RgbImage
 from services.chassis.process.processors import available_processors
-from services.detector.precision import Precision
 from services.detector.retinaface.network import RetinaFace
 
 _TRAINING_MEAN_RGB = (123.0, 117.0, 104.0)
@@ -29,29 +28,6 @@ Answers = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
 """The outputs of `RetinaFace.forward` without the batch axis: A x 4, A x 2 and A x 10."""
 Run = Callable[[RgbImage], Answers]
 """Runs a network on one picture, H x W x 3."""
-
-
-def native_precision() -> Precision:
-    """The faster precision of this processor: bfloat16 where it has instructions for it.
-
-    Raises:
-        NotReady: OpenVINO is not installed.
-    """
-    return Precision.BFLOAT16 if Processors().have_bf16 else Precision.FLOAT32
-
-
-def resolved(asked: Precision) -> Precision:
-    """What is computed in where that is asked for, never AUTO.
-
-    Raises:
-        NotReady: OpenVINO is not installed, or the processor does not compute in the precision.
-    """
-    if asked is Precision.FLOAT32:
-        return asked
-    native = native_precision()
-    if asked is Precision.BFLOAT16 and native is not asked:
-        raise NotReady("this processor does not compute in bf16 (neither avx512_bf16 nor amx_bf16): use auto or fp32")
-    return native
 
 
 def reference(network: RetinaFace) -> Run:
@@ -81,7 +57,7 @@ class Engine:
         processors = available_processors()
         self._compiled = Processors().compile(
             translated(graph, shape=(1, ANY, ANY, 3), mean=_TRAINING_MEAN_RGB, deviation=(1.0, 1.0, 1.0)),
-            bf16=precision is Precision.BFLOAT16,
+            bf16=precision is Precision.BF16,
             threads=processors,
             at_once=processors,
             cached_operations=_CACHED_OPERATIONS,

@@ -11,12 +11,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from services.chassis.pictures.geometry import RgbImage
+from services.chassis.pictures.geometry import RgbImage, intersection_over_union
 from services.chassis.pictures.looks import Look
 from services.chassis.process.patience import still_awaited
 from services.detector.faces import Face
 from services.detector.retinaface.agreement import Opinion, agreed
-from services.detector.retinaface.decoding import Findings, overlap
+from services.detector.retinaface.decoding import Findings
 from services.detector.retinaface.detector import RetinaFace, to_faces
 from services.detector.retinaface.plan import LARGE_MAX_SCALE, Effort, Pass, Tile, plan
 from services.detector.search import FaceSearch, Recall
@@ -168,7 +168,7 @@ def _cut(found: Findings, tile: Tile) -> NDArray[np.bool_]:
 def _unknown(candidates: list[Face], faces: list[Face]) -> list[Face]:
     """Those of `candidates` that overlap none of `faces`."""
     known = np.array([_corners(face) for face in faces], np.float32).reshape(-1, 4)
-    return [face for face in candidates if not (overlap(_corners(face), known) >= SAME_FACE_IOU).any()]
+    return [face for face in candidates if not (intersection_over_union(_corners(face), known) >= SAME_FACE_IOU).any()]
 
 
 def _corners(face: Face) -> NDArray[np.float32]:

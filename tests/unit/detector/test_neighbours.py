@@ -10,9 +10,9 @@ import pytest
 
 from services.chassis.errors import DeadlinePassed
 from services.chassis.process.patience import Patience, awaited_by
-from services.detector.neighbours import Boxes, alike_pairs, first_come, inside_earlier
+from services.detector.neighbours import Boxes, Overlapping, alike_pairs, first_come, inside_earlier
 from services.detector.retinaface.agreement import PART_SHARE, Opinion, agreed
-from services.detector.retinaface.decoding import SCORE, Findings, Overlapping, decode, without_overlapping
+from services.detector.retinaface.decoding import SCORE, Findings, decode, without_overlapping
 
 CROWD = 20_000
 

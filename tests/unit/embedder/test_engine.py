@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from services.chassis.errors import NotReady
 from services.chassis.inference.folding import fold
 from services.chassis.inference.openvino import Processors
+from services.chassis.inference.precision import Precision
 from services.embedder.cuda_backend import PixelNetwork, captured_sizes
 from services.embedder.engine import Engine, open_engine
 from services.embedder.network import load_network
 from services.embedder.openvino_backend import OpenVinoBackend
-from services.embedder.options import Device, EngineOptions, Precision
+from services.embedder.options import Device, EngineOptions
 from tests.support.embedders import Golden, random_faces
 
 FP32_ON_CPU = EngineOptions(device=Device.CPU, precision=Precision.FP32, threads=2, max_batch=64, flip_test=False)

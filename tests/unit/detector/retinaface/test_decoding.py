@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from services.detector.retinaface.decoding import Findings, decode, overlap, without_overlapping
+from services.chassis.pictures.geometry import intersection_over_union
+from services.detector.retinaface.decoding import Findings, decode, without_overlapping
 from services.detector.retinaface.priors import anchors
 
 
@@ -85,4 +86,4 @@ def test_suppression_keeps_what_the_definition_keeps(corners: np.ndarray, max_io
 def test_overlap_of_equal_boxes_is_one_and_of_distant_ones_zero() -> None:
     box = np.array((10, 10, 20, 30), np.float32)
     others = np.array(((10, 10, 20, 30), (10, 10, 20, 20), (21, 31, 40, 40)), np.float32)
-    np.testing.assert_allclose(overlap(box, others), (1, 0.5, 0))
+    np.testing.assert_allclose(intersection_over_union(box, others), (1, 0.5, 0))

@@ -11,9 +11,10 @@ import pytest
 import torch
 
 from services.chassis.errors import NotReady
-from services.detector.precision import Precision
+from services.chassis.inference.openvino import Processors
+from services.chassis.inference.precision import Precision
 from services.detector.retinaface.checkpoint import load_network
-from services.detector.retinaface.engine import Engine, native_precision
+from services.detector.retinaface.engine import Engine
 from services.detector.retinaface.network import retinaface_mobilenet025, retinaface_resnet50
 
 TOLERANCE = 5e-4
@@ -50,7 +51,7 @@ def checkpoint(state: dict[str, torch.Tensor], tmp_path_factory: pytest.TempPath
 
 @pytest.fixture(scope="module")
 def engine(checkpoint: Path) -> Engine:
-    return Engine(load_network(checkpoint), Precision.FLOAT32)
+    return Engine(load_network(checkpoint), Precision.FP32)
 
 
 @pytest.mark.parametrize("picture", ["a", "b"])
@@ -79,7 +80,7 @@ def test_engine_answers_what_the_reference_answers(
 def test_engine_leaves_the_network_as_it_was(checkpoint: Path) -> None:
     network = load_network(checkpoint)
     before = {key: value.clone() for key, value in network.state_dict().items()}
-    Engine(network, Precision.FLOAT32)
+    Engine(network, Precision.FP32)
     after = network.state_dict()
     assert before.keys() == after.keys()
     assert all(torch.equal(before[key], after[key]) for key in before)
@@ -99,7 +100,7 @@ def test_engine_answers_what_the_network_answers_at_any_size(
 
 
 def test_answers_stay_what_they_are_when_the_next_picture_comes(checkpoint: Path) -> None:
-    engine = Engine(load_network(checkpoint), native_precision())
+    engine = Engine(load_network(checkpoint), Processors().resolved(Precision.AUTO))
     pictures = np.random.default_rng(0).integers(0, 256, (2, 64, 96, 3), dtype=np.uint8)
     first = engine(pictures[0])
     before = [answer.copy() for answer in first]
@@ -159,6 +160,14 @@ def test_checkpoint_with_one_weight_missing_or_reshaped_is_not_ready(tmp_path: P
         load_network(tmp_path / "reshaped.pth")
 
 
+def test_checkpoint_with_a_weight_that_is_not_finite_is_not_ready(tmp_path: Path) -> None:
+    state = retinaface_mobilenet025().state_dict()
+    state["fpn.merge1.0.weight"][0] = torch.nan
+    torch.save(state, tmp_path / "broken.pth")
+    with pytest.raises(NotReady, match=r"broken\.pth is damaged: fpn\.merge1\.0\.weight"):
+        load_network(tmp_path / "broken.pth")
+
+
 @pytest.mark.parametrize("content", [{"conv.weight": torch.zeros(1)}, {"state_dict": {}}, [1, 2], {"epoch": 3}])
 def test_checkpoint_of_something_else_is_not_ready(tmp_path: Path, content: object) -> None:
     torch.save(content, tmp_path / "other.pth")
@@ -174,13 +183,13 @@ def test_checkpoint_that_would_build_objects_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("capability", "precision"),
-    [("FP32", Precision.BFLOAT16), ("a processor's flag of the future", Precision.FLOAT32)],
+    [("FP32", Precision.BF16), ("a processor's flag of the future", Precision.FP32)],
 )
 def test_bfloat16_is_used_only_where_the_processor_has_it(
     monkeypatch: pytest.MonkeyPatch, capability: str, precision: Precision
 ) -> None:
     monkeypatch.setattr("services.chassis.inference.openvino.BF16_CAPABILITY", capability)  # FP32 is always there
-    assert native_precision() is precision
+    assert Processors().resolved(Precision.AUTO) is precision
 
 
 def test_absent_openvino_is_not_ready_and_says_what_to_install(
@@ -188,4 +197,4 @@ def test_absent_openvino_is_not_ready_and_says_what_to_install(
 ) -> None:
     monkeypatch.setitem(sys.modules, "openvino", None)
     with pytest.raises(NotReady, match="pip install --no-deps openvino"):
-        Engine(load_network(checkpoint), Precision.FLOAT32)
+        Engine(load_network(checkpoint), Precision.FP32)

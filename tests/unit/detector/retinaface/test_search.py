@@ -13,14 +13,13 @@ import numpy as np
 import pytest
 from skimage import data
 
-from services.chassis.pictures.geometry import LandmarkType, RgbImage
+from services.chassis.inference.openvino import Processors
+from services.chassis.inference.precision import Precision
+from services.chassis.pictures.geometry import LandmarkType, RgbImage, intersection_over_union
 from services.chassis.pictures.picture import open_picture
 from services.chassis.process.settings import MIB, PictureLimits
 from services.detector.faces import Face
-from services.detector.precision import Precision
-from services.detector.retinaface.decoding import overlap
 from services.detector.retinaface.detector import RetinaFace
-from services.detector.retinaface.engine import native_precision
 from services.detector.retinaface.plan import LARGE_MAX_SCALE, Effort
 from services.detector.retinaface.search import MIN_CONFIDENCE, RetinaFaceSearch, search_pixels
 from services.detector.search import Recall
@@ -34,7 +33,7 @@ PATCH = (64, 0, 384, 320)
 HIDDEN_SEMI_AXIS = 0.8
 """Of the box's sides: the ellipse that is hidden around a face by default."""
 
-PRECISIONS = list(dict.fromkeys([Precision.FLOAT32, native_precision()]))
+PRECISIONS = list(dict.fromkeys([Precision.FP32, Processors().resolved(Precision.AUTO)]))
 
 
 @pytest.fixture(scope="module", params=PRECISIONS, ids=lambda precision: precision.name)
@@ -68,12 +67,13 @@ def grey(width: int, height: int) -> RgbImage:
 def assert_each_found_once(expected: list[np.ndarray], faces: list[Face]) -> None:
     found = corners(faces)
     for box in expected:
-        assert (overlap(box.astype(np.float32), found) > 0.3).sum() == 1, f"face of {box[3] - box[1]:.0f} px"
+        hits = intersection_over_union(box.astype(np.float32), found) > 0.3
+        assert hits.sum() == 1, f"face of {box[3] - box[1]:.0f} px"
 
 
 def test_one_pass_finds_what_the_reference_finds(shared_dir: Path) -> None:
     weights = shared_dir / "weights" / "mobilenet0.25_Final.pth"
-    model = RetinaFace("r", "r@0", weights, Precision.FLOAT32)
+    model = RetinaFace("r", "r@0", weights, Precision.FP32)
     golden = np.load(shared_dir / "golden" / "retinaface_mnet025_published_detections.npz")
     for name in golden:
         picture = open_picture((shared_dir / "images" / "group" / name).read_bytes(), LIMITS).rgb()

@@ -12,11 +12,11 @@ import pytest
 from skimage import data
 
 from services.chassis.errors import NotReady
-from services.chassis.pictures.geometry import RgbImage
-from services.detector.precision import Precision
-from services.detector.retinaface.decoding import overlap
+from services.chassis.inference.openvino import Processors
+from services.chassis.inference.precision import Precision
+from services.chassis.pictures.geometry import RgbImage, intersection_over_union
 from services.detector.retinaface.detector import RetinaFace
-from services.detector.retinaface.engine import Answers, Engine, Run, native_precision
+from services.detector.retinaface.engine import Answers, Engine, Run
 from services.detector.retinaface.network import RetinaFace as Network
 from services.detector.retinaface.padding import LEAST_SIDE_PX, inside, padded
 from services.detector.retinaface.plan import LARGE_MAX_SCALE, Effort
@@ -42,7 +42,7 @@ def the_weights(shared_dir: Path) -> Path:
 
 @pytest.fixture(name="exact", scope="module")
 def the_model_in_float32(weights: Path) -> Iterator[RetinaFace]:
-    model = RetinaFace("r", "r@0", weights, Precision.FLOAT32)
+    model = RetinaFace("r", "r@0", weights, Precision.FP32)
     yield model
     model.close()
 
@@ -51,8 +51,8 @@ def spoiling(spoil: Spoil, *, also_float32: bool = False) -> Compiled:
     """Engines that compute in float32, whose answers are spoilt where bfloat16 was asked for."""
 
     def compiled(network: Network, precision: Precision) -> Run:
-        engine = Engine(network, Precision.FLOAT32)
-        if precision is Precision.FLOAT32 and not also_float32:
+        engine = Engine(network, Precision.FP32)
+        if precision is Precision.FP32 and not also_float32:
             return engine
         return lambda picture: spoil(picture, engine(picture))
 
@@ -96,8 +96,8 @@ def balanced(model: RetinaFace, picture: RgbImage) -> list[object]:
 def test_narrow_picture_never_reaches_the_network_as_it_is(
     width: int, height: int, weights: Path, exact: RetinaFace
 ) -> None:
-    model = RetinaFace("r", "r@0", weights, Precision.BFLOAT16, compiled=spoiling(unwritten_memory_where_narrow))
-    assert model.precision is Precision.BFLOAT16
+    model = RetinaFace("r", "r@0", weights, Precision.BF16, compiled=spoiling(unwritten_memory_where_narrow))
+    assert model.precision is Precision.BF16
     for picture in (np.full((height, width, 3), 128, np.uint8), np.resize(data.astronaut(), (height, width, 3))):
         assert balanced(model, picture) == balanced(model, picture) == balanced(exact, picture)
     model.close()
@@ -109,7 +109,7 @@ def test_bf16_that_computes_wrongly_is_given_up_at_load(
 ) -> None:
     with caplog.at_level(logging.WARNING, "facet.detector"):
         model = RetinaFace("r", "r@0", weights, Precision.AUTO, compiled=spoiling(spoil))
-    assert model.precision is Precision.FLOAT32
+    assert model.precision is Precision.FP32
     assert [record.message for record in caplog.records] == ["bf16 computes wrongly on this processor: fp32 is used"]
     assert balanced(model, data.astronaut()) == balanced(exact, data.astronaut())
     model.close()
@@ -117,7 +117,7 @@ def test_bf16_that_computes_wrongly_is_given_up_at_load(
 
 def test_bf16_that_computes_rightly_is_kept(weights: Path, caplog: pytest.LogCaptureFixture) -> None:
     model = RetinaFace("r", "r@0", weights, compiled=spoiling(lambda _, answers: answers))
-    assert model.precision is Precision.BFLOAT16
+    assert model.precision is Precision.BF16
     assert not caplog.records
     model.close()
 
@@ -138,13 +138,13 @@ def test_picture_whose_answers_cannot_be_is_searched_again_in_fp32_as_a_whole(
             spoilt[output][-1, -1] = value
         return spoilt
 
-    model = RetinaFace("r", "r@0", weights, Precision.BFLOAT16, compiled=spoiling(later))
+    model = RetinaFace("r", "r@0", weights, Precision.BF16, compiled=spoiling(later))
     trial_over = True
     search = RetinaFaceSearch(model)
     faces = search._faces(data.astronaut(), BALANCED, min_confidence=0.3)  # noqa: SLF001  (without a file around it)
     assert faces == balanced(exact, data.astronaut())
     assert faces
-    assert model.precision is Precision.FLOAT32
+    assert model.precision is Precision.FP32
     assert len(caplog.records) == 1
     model.close()
 
@@ -155,7 +155,7 @@ def test_answers_that_cannot_be_in_fp32_either_are_an_error_and_no_missed_face(w
         answers[1][0] = np.nan
         return answers
 
-    model = RetinaFace("r", "r@0", weights, Precision.FLOAT32, compiled=spoiling(spoil, also_float32=True))
+    model = RetinaFace("r", "r@0", weights, Precision.FP32, compiled=spoiling(spoil, also_float32=True))
     with pytest.raises(RuntimeError, match="no numbers"):
         balanced(model, data.astronaut())
     model.close()
@@ -166,7 +166,7 @@ def test_asking_for_bf16_where_the_processor_has_none_is_not_ready(
 ) -> None:
     monkeypatch.setattr("services.chassis.inference.openvino.BF16_CAPABILITY", "a processor's flag of the future")
     with pytest.raises(NotReady, match="use auto or fp32"):
-        RetinaFace("r", "r@0", weights, Precision.BFLOAT16)
+        RetinaFace("r", "r@0", weights, Precision.BF16)
 
 
 @pytest.mark.parametrize("width", [60, 50, 40])
@@ -175,7 +175,7 @@ def test_face_in_a_narrow_picture_is_found_in_it(width: int, exact: RetinaFace) 
     picture = cv2.resize(part, (width, round(width * 210 / 160)), interpolation=cv2.INTER_AREA)
     found = exact.find(np.asarray(picture, np.uint8), min_score=0.4)
     assert len(found) == 1
-    assert overlap(np.array([32, 36, 125, 156], np.float32) * (width / 160), found)[0] > 0.5
+    assert intersection_over_union(np.array([32, 36, 125, 156], np.float32) * (width / 160), found)[0] > 0.5
 
 
 def test_wide_pictures_are_not_copied_and_narrow_ones_lie_in_the_upper_left() -> None:
@@ -205,7 +205,7 @@ def test_native_bf16_of_this_processor_passes_the_trial_or_is_not_used(
 ) -> None:
     monkeypatch.undo()
     model = RetinaFace("r", "r@0", weights)
-    assert model.precision in (native_precision(), Precision.FLOAT32)
+    assert model.precision in (Processors().resolved(Precision.AUTO), Precision.FP32)
     for width, height in NARROW:
         flat = np.full((height, width, 3), 128, np.uint8)
         assert balanced(model, flat) == balanced(model, flat) == []

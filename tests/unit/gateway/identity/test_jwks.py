@@ -17,9 +17,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from gateway.identity import jwks as module
 from gateway.identity.jwks import MAX_BYTES, MIN_PAUSE_S, JwksUrl, read_jwks
 from services.chassis.errors import InvalidRequest, NotReady
 from tests.support.issuer import ed25519_key, jwk, jwks, p256_key, rsa_key
+from tests.support.waiting import eventually
 
 PRIVATE = {"kty": "OKP", "crv": "Ed25519", "kid": "private", "d": "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A"}
 PRIVATE["x"] = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"  # the pair of RFC 8037, appendix A
@@ -163,6 +165,22 @@ async def test_keys_stay_where_the_provider_fails(provider: Provider, failure: s
     clock.now_s += MIN_PAUSE_S
     assert await source.get("two") is None
     assert await source.get("one") is not None
+
+
+async def test_withdrawn_key_is_forgotten_though_nobody_shows_an_unknown_one(
+    provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "REFRESH_EVERY_S", 0.01)
+    clock = Clock()
+    source = JwksUrl(provider.url, clock=clock)
+    provider.content = jwks(jwk("one", ed25519_key()), jwk("two", ed25519_key()))
+    monkeypatch.setattr(module, "MIN_PAUSE_S", 0.0)
+    assert await source.get("one") is not None
+    provider.content = jwks(jwk("two", ed25519_key()))
+    asked = provider.asked
+    await asyncio.to_thread(eventually, lambda: provider.asked > asked + 1)
+    monkeypatch.setattr(module, "MIN_PAUSE_S", 3600.0)  # what is shown below is fetched no more
+    assert await source.get("one") is None
 
 
 async def test_nobody_is_refused_as_a_forger_before_the_first_keys_are_there(provider: Provider) -> None:
