@@ -239,7 +239,7 @@ def _headers(key: str | None) -> dict[str, str]:
     told = (os.environ.get(KEY_VARIABLE, "") if key is None else key).strip()
     if not (told.isascii() and told.isprintable()):  # httpx would quote it in its own error
         raise InvalidRequest("the API key has characters that no key has")
-    agent = {"User-Agent": f"facet/{version('facet')}"}
+    agent = {"User-Agent": f"facet/{version('facet-privacy')}"}
     return agent | ({"Authorization": f"Bearer {told}"} if told else {})
 
 

@@ -23,7 +23,11 @@ BEST_RECALL_FIRST = ("retinaface-resnet50", "retinaface-mobilenet025", "blazefac
 COMPANION = "blazeface-full"
 """Also asked with maximal recall, where it is installed: it finds some faces, mostly large and turned, of its own."""
 _RETINAFACE = "retinaface"
-_RETINAFACE_PACKAGES = {"torch": "'facet[retinaface]'", "cv2": "'facet[retinaface]'", "openvino": "--no-deps openvino"}
+_RETINAFACE_PACKAGES = {
+    "torch": "'facet-privacy[retinaface]'",
+    "cv2": "'facet-privacy[retinaface]'",
+    "openvino": "--no-deps openvino",
+}
 _QUOTED_CHARACTERS = 64  # of what a caller sent: a status travels in headers, which have little room
 
 

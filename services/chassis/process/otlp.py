@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib.metadata import version
 
 from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
@@ -22,6 +21,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from services.chassis.errors import FacetError
 from services.chassis.process.tracing import TRACEPARENT, Attributes, Kind
 from services.chassis.rpc.channels import DIRECT
+from services.chassis.version import facet_version
 
 LAST_SENDING_S = 2.0
 """How long a tier that stops tries to send its last spans: a collector that is gone must not hold it up."""
@@ -60,14 +60,14 @@ class OtlpTracer:
         resource = Resource.create(
             {
                 "service.name": os.environ.get("OTEL_SERVICE_NAME", f"facet-{tier}"),
-                "service.version": version("facet"),
+                "service.version": facet_version(),
                 "service.instance.id": socket.gethostname(),
             }
         )
         self._exporter = OTLPSpanExporter(channel_options=DIRECT)  # type: ignore[arg-type]  # values may be numbers
         self._provider = TracerProvider(resource=resource, shutdown_on_exit=False)
         self._provider.add_span_processor(BatchSpanProcessor(self._exporter))
-        self._tracer = self._provider.get_tracer("facet", version("facet"))
+        self._tracer = self._provider.get_tracer("facet", facet_version())
 
     @contextmanager
     def span(

@@ -166,7 +166,7 @@ def to_collector(tier: str) -> Iterator[None]:
         from services.chassis.process.otlp import OtlpTracer  # noqa: PLC0415  (nobody else pays for it)
     except ModuleNotFoundError as error:
         raise InvalidRequest(
-            f"{named} is set, and what sends traces is not installed: pip install 'facet[tracing]', or unset it"
+            f"{named} is set, and what sends traces is not installed: pip install 'facet-privacy[tracing]', or unset it"
         ) from error
     _InUse.tracer = tracer = OtlpTracer(tier)
     try:
