@@ -13,6 +13,8 @@ from pydantic_settings import BaseSettings
 
 from gateway.settings import GatewaySettings
 from services.anonymizer.settings import AnonymizerSettings
+from services.chassis.models.store import ModelStore
+from services.chassis.process.settings import ModelSettings
 from services.chassis.version import facet_version
 from services.detector.settings import DetectorSettings
 from services.embedder.settings import EmbedderSettings
@@ -83,6 +85,16 @@ def test_one_volume_of_weights_is_filled_once_and_read_by_others(services: dict[
     mounted = {name: service["volumes"] for name, service in services.items() if "volumes" in service}
     read = [f"weights:{MODELS}:ro"]
     assert mounted == {"weights": [f"weights:{MODELS}"], "detector": read, "embedder": read}
+
+
+def test_what_is_fetched_are_light_models_of_the_tiers(services: dict[str, Service]) -> None:
+    models = {entry.name: entry for entry in ModelStore(ModelSettings()).entries()}
+    *command, blazeface, mobilefacenet = services["weights"]["entrypoint"]
+    assert command == ["facet", "models", "pull"]
+    assert (models[blazeface].tier, models[mobilefacenet].tier) == ("detector", "embedder")
+    assert models[blazeface].light
+    assert models[mobilefacenet].light
+    assert services["embedder"]["environment"]["FACET_EMBEDDER_MODEL"] == mobilefacenet
 
 
 def test_every_setting_exists(services: dict[str, Service]) -> None:
