@@ -151,6 +151,7 @@ images: $(addprefix image-,detector embedder anonymizer gateway) ## Build the co
 
 images-test: $(VENV)/.dev models ## Build the images, run them as Kubernetes would, check sizes and behaviour (needs root)
 	@command -v podman >/dev/null || { $(call apt_install,podman buildah runc netavark aardvark-dns iptables debootstrap catatonit); }
+	@$(PIP) podman-compose
 	@$(BIN)/pytest --capture=no --timeout=3600 tests/images
 
 image-%: ## One of them

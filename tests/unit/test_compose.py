@@ -77,7 +77,7 @@ def test_tier_is_probed_where_it_listens_and_the_gateway_looks_for_it_there(
 
 def test_gateway_is_open_to_this_machine_alone_and_probed_where_it_listens(services: dict[str, Service]) -> None:
     port = GatewaySettings.model_fields["port"].default
-    assert services["gateway"]["ports"] == [f"127.0.0.1:{port}:{port}"]
+    assert services["gateway"]["ports"] == [f"127.0.0.1:${{FACET_GATEWAY_PORT:-{port}}}:{port}"]
     assert f"http://127.0.0.1:{port}/readyz" in services["gateway"]["healthcheck"]["test"][-1]
 
 
