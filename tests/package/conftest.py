@@ -15,7 +15,10 @@ from tests.support.processes import REPOSITORY
 
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Built from this checkout."""
+    """Built from this checkout, in which an earlier build has left a module that is gone."""
+    left = REPOSITORY / "build" / "lib" / "services" / "gone.py"
+    left.parent.mkdir(parents=True, exist_ok=True)
+    left.touch()
     folder = tmp_path_factory.mktemp("wheel")
     command = [
         sys.executable,

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 from PIL import Image
 from skimage import data
 
 from tests.package.environments import Environment
+from tests.support.processes import REPOSITORY
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -36,6 +38,15 @@ def photo(tmp_path: Path) -> Path:
     path = tmp_path / "photo.jpg"
     Image.fromarray(data.astronaut()).save(path, quality=92)
     return path
+
+
+def test_wheel_holds_the_modules_of_the_source_and_no_others(wheel: Path) -> None:
+    held = {name for name in ZipFile(wheel).namelist() if name.endswith(".py")}
+    missing = {
+        name for name in held if not any((REPOSITORY / part / name).exists() for part in ("", "client", "protos"))
+    }
+    assert missing == set()
+    assert {"cli/__main__.py", "gateway/__main__.py", "services/detector/__main__.py"} <= held
 
 
 def test_command_without_weights_names_the_command_that_installs_them(installed: Environment, photo: Path) -> None:
