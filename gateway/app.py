@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
-
 from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
 from starlette.types import ASGIApp
@@ -29,6 +27,7 @@ from gateway.tiers.channels import Tiers
 from gateway.tiers.pipeline import Pipeline
 from services.chassis.process import tracing
 from services.chassis.process.metrics import TierMetrics
+from services.chassis.version import facet_version
 
 _NO_TELEMETRY: TelemetryConfig = {
     "tracing": False,
@@ -61,7 +60,7 @@ def create_app(  # noqa: PLR0913  (each is a part of it)
     anonymization = Anonymization(pipeline, key)
     app = FastAPI(
         title="Facet",
-        version=version("facet"),
+        version=facet_version(),
         description=(
             "Finds faces in pictures, makes them unrecognisable, or tells who is who. Pictures are worked on in memory "
             "and forgotten with the answer."

@@ -180,7 +180,7 @@ class Parquet:
         try:
             import pyarrow as _  # noqa: F401, ICN001, PLC0415
         except ImportError as error:
-            raise InvalidRequest("Parquet needs pyarrow: pip install 'facet[parquet]'") from error
+            raise InvalidRequest("Parquet needs pyarrow: pip install 'facet-privacy[parquet]'") from error
 
     def write(self, entries: Iterable[Answered], file: BinaryIO) -> None:
         """As FileFormat says."""

@@ -55,7 +55,7 @@ def open_bucket(url: str) -> Bucket:
 
         files, root = url_to_fs(url, use_listings_cache=False)
     except ImportError as error:
-        raise InvalidRequest(f"{url} needs a client: pip install 'facet[{extra}]'") from error
+        raise InvalidRequest(f"{url} needs a client: pip install 'facet-privacy[{extra}]'") from error
     except ValueError as error:
         raise InvalidRequest(f"{url} cannot be opened: {error}") from error
     if not root.strip("/"):

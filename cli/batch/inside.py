@@ -14,8 +14,9 @@ from cli.batch.naming import shown
 from cli.batch.outcomes import NameTaken
 from services.chassis.errors import InvalidRequest
 
-_ON_THE_WAY = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
-_TO_LIST = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_FOLDER = getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)  # Windows has neither; see `open_given`
+_ON_THE_WAY = getattr(os, "O_PATH", os.O_RDONLY) | _FOLDER  # Linux alone opens a folder that may not be listed
+_TO_LIST = os.O_RDONLY | _FOLDER
 _NO_FOLDER = (errno.ELOOP, errno.ENOTDIR)
 _BLOCK_BYTES = 1024 * 1024
 
@@ -24,8 +25,11 @@ def open_given(path: Path) -> int:
     """A descriptor of a folder that somebody named: a link is followed.
 
     Raises:
+        InvalidRequest: This system does not open files by the descriptor of their folder.
         OSError: It cannot be opened.
     """
+    if os.open not in os.supports_dir_fd:
+        raise InvalidRequest("results are written safely on Linux and macOS alone: on Windows, use WSL or the web page")
     return os.open(path, _ON_THE_WAY)
 
 

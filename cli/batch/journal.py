@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import threading
 from collections.abc import Iterable, Iterator
@@ -14,6 +13,7 @@ from cli.batch.inside import not_of_a_run, open_plain
 from cli.batch.outcomes import Outcome
 from cli.batch.seal import Seal
 from services.chassis.errors import InvalidRequest
+from services.chassis.process.file_locks import lock
 
 EntryT = TypeVar("EntryT")
 
@@ -124,7 +124,7 @@ class JournalFile:
             if status.st_nlink != 1:
                 raise not_of_a_run(path, "a second name of another file (a hard link)")
             try:
-                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                lock(self._descriptor, wait=False)
             except BlockingIOError as error:
                 raise InvalidRequest(f"another run writes to {path}; wait for its end") from error
             if status.st_uid == os.geteuid():

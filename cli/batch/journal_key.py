@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import secrets
 import stat
@@ -12,6 +11,7 @@ from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from services.chassis.errors import InvalidRequest
+from services.chassis.process.file_locks import lock
 from services.chassis.process.settings import load_settings
 
 KEY_BYTES = 32
@@ -46,7 +46,7 @@ def journal_key() -> bytes:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
             raise InvalidRequest(f"{path} must be your own file and readable by you alone: chmod 600, or delete it")
-        fcntl.flock(descriptor, fcntl.LOCK_EX)  # two workers that start together must end up with one key
+        lock(descriptor, wait=True)  # two workers that start together must end up with one key
         key = file.read(KEY_BYTES)
         if len(key) < KEY_BYTES:  # new, or cut off by a crash
             key = secrets.token_bytes(KEY_BYTES)

@@ -17,7 +17,8 @@ _PR_SET_PDEATHSIG = 1  # prctl(2)
 def main() -> None:
     """Runs the module, unless the parent has ended already."""
     parent, module = sys.argv[1:]
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() == int(parent):
         runpy.run_module(module, run_name="__main__", alter_sys=True)
 

@@ -7,7 +7,6 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Self
 
@@ -25,6 +24,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from facet.v1 import anonymizer_pb2, geometry_pb2
 from services.chassis.errors import InvalidRequest
 from services.chassis.rpc.request_id import current_request_id
+from services.chassis.version import facet_version
 
 ALGORITHM = "EdDSA"
 MAX_REGIONS = 1500
@@ -116,7 +116,7 @@ def receipt_of(  # noqa: PLR0913  (each is a part of the claims)
         **asdict(choice),
         check=check.outcome,
         check_model=check.model,
-        facet_version=version("facet"),
+        facet_version=facet_version(),
         request_id=current_request_id.get(),
     )
 

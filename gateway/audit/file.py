@@ -6,7 +6,6 @@ last one of the old. Whatever fails leaves whole lines: what cannot be written c
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import stat
@@ -18,6 +17,7 @@ from pathlib import Path
 
 from gateway.audit.chain import BEGINNING, Anchor, Value, chain, read_line
 from services.chassis.errors import InvalidRequest
+from services.chassis.process.file_locks import lock
 
 MODE = 0o600
 LONGEST_LINE_BYTES = 64 * 1024
@@ -150,13 +150,13 @@ class AuditFile:
 
 def _lock(path: Path) -> int:
     """Held beside the file, as the file itself may be moved away."""
-    lock = os.open(path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, MODE)
+    descriptor = os.open(path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, MODE)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock(descriptor, wait=False)
     except BlockingIOError:
-        os.close(lock)
+        os.close(descriptor)
         raise InvalidRequest(f"{path} is written by another process; each gateway needs a file of its own") from None
-    return lock
+    return descriptor
 
 
 def _end_of(file: int, path: Path, last: Anchor) -> _End | None:

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import resource
 import socket
 import ssl
+import sys
 from collections.abc import Callable
 from typing import Any, ClassVar, Protocol
 
 from gateway.http.throttled_warning import Tally
+
+if sys.platform != "win32":
+    import resource
 
 _OTHER_DESCRIPTORS = 256
 """Of the process: channels to the tiers, files, listeners."""
@@ -163,6 +166,8 @@ class _Beginning:
 
 def possible(connections: int) -> int:
     """How many of so many connections the system allows; lifts this process's own limit as far as needed."""
+    if sys.platform == "win32":  # which sets none
+        return connections
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = connections + _OTHER_DESCRIPTORS
     if soft < wanted:

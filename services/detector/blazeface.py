@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -125,7 +126,7 @@ def _faces(result: object, picture: RgbImage) -> list[Face]:
 
 
 def _check_system_libraries() -> None:
-    for library, package in _SYSTEM_LIBRARIES.items():
+    for library, package in _SYSTEM_LIBRARIES.items() if sys.platform == "linux" else ():
         try:
             ctypes.CDLL(library)
         except OSError as error:

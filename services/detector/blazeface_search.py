@@ -51,7 +51,8 @@ BLAZEFACE_PASSES = {
 
 NOTICE = (
     "BlazeFace alone answered, which misses most faces under 30 pixels: it does not protect a crowd. "
-    "Install RetinaFace: `facet models pull retinaface-mobilenet025`."
+    "Install RetinaFace (`pip install 'facet-privacy[retinaface]'`) and its weights: "
+    "`facet models pull retinaface-mobilenet025`."
 )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import os
 import sys
 from types import ModuleType
@@ -17,8 +17,9 @@ def import_mediapipe() -> None:
     """Imports mediapipe; does nothing where it is imported already.
 
     With matplotlib that would take 0.3 s instead of 0.04 s, 35 MB of memory, 75 MB of disk, and a folder that
-    matplotlib can write its caches to: on a read-only system the import fails. OpenCV, another 160 MB of disk, is there
-    where RetinaFace is. Nothing is drawn here, so empty modules stand in while mediapipe is being imported.
+    matplotlib can write its caches to: on a read-only system the import fails. OpenCV may be left out (160 MB of disk),
+    and the build of it that mediapipe asks for needs libGL, which a server lacks. Nothing is drawn here, so empty
+    modules stand in while mediapipe is being imported.
 
     Its native library reports each use to play.googleapis.com and has no option that stops it. It does so through
     libcurl, which obeys this process's environment, the lower-case variables before all others. Nothing else in a
@@ -26,7 +27,9 @@ def import_mediapipe() -> None:
     """
     os.environ.update(_NO_WAY_OUT)
     stand_ins = [name for name in _MATPLOTLIB if name not in sys.modules]
-    if importlib.util.find_spec(_OPENCV) is None:  # where it is, another thread may be importing it
+    try:  # another thread may be importing it: where it can be had, nothing stands in
+        importlib.import_module(_OPENCV)
+    except ImportError:
         stand_ins.append(_OPENCV)
     sys.modules.update((name, ModuleType(name)) for name in stand_ins)
     try:

@@ -23,7 +23,7 @@ BEST_RECALL_FIRST = ("retinaface-resnet50", "retinaface-mobilenet025", "blazefac
 COMPANION = "blazeface-full"
 """Also asked with maximal recall, where it is installed: it finds some faces, mostly large and turned, of its own."""
 _RETINAFACE = "retinaface"
-_RETINAFACE_PACKAGES = {"torch": "'facet[retinaface]'", "cv2": "'facet[retinaface]'", "openvino": "--no-deps openvino"}
+_RETINAFACE_PACKAGES = ("torch", "cv2", "openvino")
 _QUOTED_CHARACTERS = 64  # of what a caller sent: a status travels in headers, which have little room
 
 
@@ -74,11 +74,9 @@ class _Known:
             NotReady: Something is missing; the message says what to do.
         """
         self.require()
-        for package, installation in _RETINAFACE_PACKAGES.items() if self.is_retinaface else ():
+        for package in _RETINAFACE_PACKAGES if self.is_retinaface else ():
             if importlib.util.find_spec(package) is None:
-                raise NotReady(
-                    f"{self.name} needs {package}, which this installation lacks: pip install {installation}"
-                )
+                raise NotReady(f"{self.name} needs {package}: pip install 'facet-privacy[retinaface]'")
 
 
 class DetectorModels:
@@ -180,8 +178,13 @@ class DetectorModels:
         if not known.is_retinaface:
             return BlazeFaceSearch(self._blazeface(known))
         # Imported here: torch takes seconds, and an image without it serves BlazeFace all the same.
-        from services.detector.retinaface.detector import RetinaFace  # noqa: PLC0415
-        from services.detector.retinaface.search import RetinaFaceSearch  # noqa: PLC0415
+        try:
+            from services.detector.retinaface.detector import RetinaFace  # noqa: PLC0415
+            from services.detector.retinaface.search import RetinaFaceSearch  # noqa: PLC0415
+        except ImportError as error:  # OpenCV as mediapipe asks for it links what servers lack
+            raise NotReady(
+                f"{known.name} cannot run: {error}. Where libGL is missing: apt-get install libgl1 libglib2.0-0"
+            ) from error
 
         companion = self._named(COMPANION)
         model = RetinaFace(known.name, known.model_id, known.require(), self._options.precision)

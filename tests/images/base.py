@@ -39,6 +39,7 @@ def _import_debian(root: Path) -> None:
     for name in _NOT_IN_THE_BASE:
         path = root / name
         shutil.rmtree(path) if path.is_dir() else path.unlink()
+    (root / "var/log/apt").mkdir(parents=True)  # apt makes no folder for its log
     for cache in root.rglob("__pycache__"):  # the official image has none either
         shutil.rmtree(cache)
     (root / "usr/local/bin/python").symlink_to("/usr/bin/python3")

@@ -47,7 +47,7 @@ def test_images_say_what_they_are(tier: str) -> None:
     assert labels["title"] == f"Facet {tier}"
     assert labels["version"] == image_of(tier).partition(":")[2]
     assert labels["description"]
-    assert labels["licenses"]
+    assert labels["licenses"] == "Apache-2.0"
     assert config["User"] == f"{USER}:{USER}"
     assert config["Entrypoint"][0] == "python"  # no shell, and no script that would need one
 

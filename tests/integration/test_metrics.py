@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
-from importlib.metadata import version
 
 import httpx
 import pytest
 
+from services.chassis.version import facet_version
 from tests.support.clients import metrics_of
 from tests.support.processes import RunningTier, Stack, start
 from tests.support.waiting import eventually
 
 
 def info(tier: str, model_id: str) -> str:
-    return f"facet_{tier}_info{{model_id={model_id},version={version('facet')}}}"
+    return f"facet_{tier}_info{{model_id={model_id},version={facet_version()}}}"
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ def import_openvino() -> ModuleType:
         try:
             openvino = importlib.import_module("openvino")
         except ImportError as error:
-            raise NotReady("the CPU engine is not installed: pip install --no-deps openvino") from error
+            raise NotReady("the CPU engine is not installed: pip install openvino") from error
         # Its tables of numpy's types are made at first use; two threads that infer then wait for each other forever.
         openvino.Tensor(np.zeros(1, np.uint8)).data  # noqa: B018
     return openvino

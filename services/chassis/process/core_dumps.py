@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-import resource
+import sys
+
+if sys.platform != "win32":
+    import resource
 
 _NOWHERE_BYTES = 1
 """0 would keep dumps out of files alone: to one byte Linux does not pipe them to a program either (see do_coredump)."""
@@ -10,6 +13,8 @@ _NOWHERE_BYTES = 1
 
 def leave_no_core_dumps() -> None:
     """For this process and those that it starts, whatever the limit was that it was started with."""
+    if sys.platform == "win32":  # writes none unasked
+        return
     _, most = resource.getrlimit(resource.RLIMIT_CORE)
     limit = _NOWHERE_BYTES if most == resource.RLIM_INFINITY else min(_NOWHERE_BYTES, most)
     resource.setrlimit(resource.RLIMIT_CORE, (limit, limit))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import sys
 import time
+from collections.abc import Callable
 
 _MIB = 1024 * 1024
 # From malloc.h; each comes with the value it is set to.
@@ -23,7 +25,7 @@ def reuse_freed_memory() -> None:
     By default it hands every block of a decoded picture back to the kernel, which must then clear each of its pages for
     the next one: a sixth of the time that a 12-megapixel picture takes. Elsewhere than on glibc this does nothing.
     """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    mallopt = _of_the_c_library("mallopt")
     if mallopt is not None:
         for parameter, value in (_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX):
             mallopt(parameter, value)
@@ -34,7 +36,7 @@ async def return_memory_at_rest() -> None:
 
     Runs until it is cancelled. Elsewhere than on glibc this does nothing.
     """
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    trim = _of_the_c_library("malloc_trim")
     if trim is None:
         return
     returned = False
@@ -45,3 +47,11 @@ async def return_memory_at_rest() -> None:
         if rested and not returned:
             await asyncio.to_thread(trim, 0)
         returned = rested
+
+
+def _of_the_c_library(function: str) -> Callable[..., int] | None:
+    """Its function of that name; None where it has none."""
+    if sys.platform == "win32":  # has no way to ask for what a process has loaded
+        return None
+    found: Callable[..., int] | None = getattr(ctypes.CDLL(None), function, None)
+    return found

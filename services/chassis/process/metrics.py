@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from importlib.metadata import version
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from prometheus_client import (
@@ -21,6 +20,7 @@ from prometheus_client import (
 )
 
 from services.chassis.process.memory_limit import memory_limit_bytes
+from services.chassis.version import facet_version
 
 SECONDS_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 """Up to the gateway's default deadline."""
@@ -82,7 +82,7 @@ class TierMetrics:
 
     def answers_with(self, model_id: str) -> None:
         """Tells which model answers where a request names none; empty for none."""
-        self._info.info({"version": version("facet"), "model_id": model_id})
+        self._info.info({"version": facet_version(), "model_id": model_id})
 
     def tell_end_of_certificate(self, use: str, end: Callable[[], datetime]) -> None:
         """Tells when the certificate for `use` ends; `end` is asked at each look, as certificates are renewed."""

@@ -7,7 +7,6 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import version
 
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
@@ -16,6 +15,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Tracer
 
 from services.chassis.rpc.channels import DIRECT
+from services.chassis.version import facet_version
 
 LAST_SENDING_S = 2.0
 """How long a tier that stops tries to send its last spans: a collector that is gone must not hold it up."""
@@ -30,7 +30,7 @@ def sending(tier: str) -> Iterator[Tracer]:
     resource = Resource.create(
         {
             "service.name": os.environ.get("OTEL_SERVICE_NAME", f"facet-{tier}"),
-            "service.version": version("facet"),
+            "service.version": facet_version(),
             "service.instance.id": socket.gethostname(),
         }
     )
@@ -38,7 +38,7 @@ def sending(tier: str) -> Iterator[Tracer]:
     provider = TracerProvider(resource=resource, shutdown_on_exit=False)
     provider.add_span_processor(BatchSpanProcessor(exporter))
     try:
-        yield provider.get_tracer("facet", version("facet"))
+        yield provider.get_tracer("facet", facet_version())
     finally:
         last = threading.Thread(target=provider.shutdown, name="last spans", daemon=True)
         last.start()

@@ -13,7 +13,8 @@ CGROUP_V1_PERIOD = Path("/sys/fs/cgroup/cpu/cpu.cfs_period_us")
 
 def available_processors() -> int:
     """The affinity mask's size or the cgroup's CPU quota rounded up, whichever is less; at least 1."""
-    allowed = len(os.sched_getaffinity(0))
+    # macOS and Windows have no affinity of processes to ask for.
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota = _cgroup_quota()
     return max(1, allowed if quota is None else min(allowed, math.ceil(quota)))
 

@@ -126,7 +126,7 @@ def to_collector(tier: str) -> Iterator[None]:
         from services.chassis.process.otlp import sending  # noqa: PLC0415  (nobody else pays for it)
     except ModuleNotFoundError as error:
         raise InvalidRequest(
-            f"{named} is set, and what sends traces is not installed: pip install 'facet[tracing]', or unset it"
+            f"{named} is set, and what sends traces is not installed: pip install 'facet-privacy[tracing]', or unset it"
         ) from error
     with sending(tier) as tracer:
         _InUse.tracer = tracer

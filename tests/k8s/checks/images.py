@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from importlib.metadata import version
 
+from services.chassis.version import facet_version
 from tests.k8s.manifests import TIERS, Finding, Manifests
 
-_IMAGE = re.compile(rf"facet/(?P<tier>{'|'.join(TIERS)}):{re.escape(version('facet'))}(-(?P<variant>\w+))?")
+_IMAGE = re.compile(rf"facet/(?P<tier>{'|'.join(TIERS)}):{re.escape(facet_version())}(-(?P<variant>\w+))?")
 _VARIANTS = {None: TIERS, "cuda": ("embedder",), "retinaface": ("detector",)}
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from importlib.metadata import version
 
+from services.chassis.version import facet_version
 from tests.k8s.manifests import INSTANCE, NAME, Finding, Manifests, matches, title
 
 
@@ -56,7 +56,7 @@ def tiers_are_behind_their_service(manifests: Manifests) -> Iterator[Finding]:
 
 def pods_have_the_agreed_labels(manifests: Manifests) -> Iterator[Finding]:
     """Pods tell whose they are and of which release, for selectors, dashboards and people."""
-    agreed = {"app.kubernetes.io/part-of": "facet", "app.kubernetes.io/version": version("facet")}
+    agreed = {"app.kubernetes.io/part-of": "facet", "app.kubernetes.io/version": facet_version()}
     for workload in manifests.workloads:
         for name in (NAME, INSTANCE):
             if name not in workload.labels:
