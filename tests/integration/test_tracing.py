@@ -244,7 +244,8 @@ def test_start_fails_where_what_sends_traces_is_not_installed(monkeypatch: pytes
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4317")
     monkeypatch.delitem(sys.modules, "services.chassis.process.otlp", raising=False)
     monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.grpc.trace_exporter", None)
-    with pytest.raises(InvalidRequest, match=r"pip install 'facet\[tracing\]'"), tracing.to_collector("gateway"):
+    named = r"pip install 'facet-privacy\[tracing\]'"
+    with pytest.raises(InvalidRequest, match=named), tracing.to_collector("gateway"):
         pass
 
 

@@ -6,17 +6,22 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import logging
 import os
 import select
 import stat
+import sys
 from enum import StrEnum
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+if sys.platform != "win32":
+    import fcntl
+
 VARIABLE = "FACET_ANNOUNCE_FD"
+_WHOLE_BYTES = getattr(select, "PIPE_BUF", 512)  # POSIX's least, where a system does not say
+"""A line of at most so many bytes is written whole or not at all."""
 _FIRST_OWN = 3
 """The descriptors before it are the standard streams."""
 
@@ -64,7 +69,7 @@ class Announcement(BaseModel):
     def line(self) -> bytes:
         """One line short enough for a pipe to take it whole or not at all; a very long reason is cut off."""
         line = self.model_dump_json(exclude_none=True).encode() + b"\n"
-        if len(line) <= select.PIPE_BUF or self.reason is None:
+        if len(line) <= _WHOLE_BYTES or self.reason is None:
             return line
         return self.model_copy(update={"reason": self.reason[: len(self.reason) // 2]}).line()
 
@@ -108,5 +113,5 @@ class Announcer:
 def _refuse_unless_writable_pipe(descriptor: int) -> None:
     if descriptor < _FIRST_OWN or not stat.S_ISFIFO(os.fstat(descriptor).st_mode):
         raise ValueError
-    if fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
+    if sys.platform != "win32" and fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
         raise ValueError
