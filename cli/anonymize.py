@@ -20,6 +20,9 @@ def _format_of(text: str) -> FormatName:
 
 _HELP = f"""Hide the faces of pictures: files, folders, patterns or buckets, to a folder or bucket.
 
+One file without -o is answered beside it: photo.jpg as `photo-hidden.jpg`. An existing file is replaced with \
+--overwrite alone. Several files and folders need -o, or --in-place.
+
 The tree below each folder (or below the fixed part of a pattern) is mirrored under -o. Originals are never changed \
 and never copied: a picture that fails leaves nothing. A run that was stopped or killed goes on where it ended when \
 the same command is given again; files that failed or changed are tried again, and all with other options. Only what \
@@ -29,6 +32,8 @@ Files are known by content, not by name; a HEIC becomes `name.heic.jpg`. Links t
 folders are not; hidden files are skipped, devices never read.
 
 Examples:
+
+  [bold]facet anonymize photo.jpg[/]
 
   [bold]facet anonymize photo.jpg -o hidden.jpg[/]
 
@@ -45,7 +50,12 @@ def anonymize(  # noqa: PLR0913  (a command has as many parameters as options)
     *,
     output: Annotated[
         str | None,
-        typer.Option("--output", "-o", help="Folder or bucket; a file for a single picture; - for standard output."),
+        typer.Option(
+            "--output",
+            "-o",
+            help="Folder or bucket; a file for a single picture; - for standard output. Default for one file: "
+            "NAME-hidden beside it.",
+        ),
     ] = None,
     in_place: Annotated[
         bool, typer.Option("--in-place", help="Replace the originals in the one folder given: they are lost.")
@@ -106,12 +116,15 @@ def anonymize(  # noqa: PLR0913  (a command has as many parameters as options)
     from cli.anonymizing import Where, anonymize_many, anonymize_one  # noqa: PLC0415
     from cli.batch.anonymizing import Asked  # noqa: PLC0415  (other commands need none of it)
     from cli.batch.shards import Shard  # noqa: PLC0415
-    from cli.batch.single import STANDARD, is_single  # noqa: PLC0415
+    from cli.batch.single import STANDARD, is_one_file, is_single  # noqa: PLC0415
     from cli.run import Circumstances, Telling  # noqa: PLC0415
     from facet_client import DetectionOptions, RedactionOptions  # noqa: PLC0415
 
-    if (output is None) != in_place:
-        raise typer.BadParameter("say where the results go: -o, or --in-place to lose the originals")
+    if in_place and output is not None:
+        raise typer.BadParameter("give either -o, or --in-place to lose the originals")
+    beside = output is None and not in_place
+    if beside and not is_one_file(paths):
+        raise typer.BadParameter("say where the results go: -o FOLDER, or --in-place to lose the originals")
     if as_json and output == STANDARD:
         raise typer.BadParameter("--json prints where the picture is printed; write it to a file with -o")
     asked = Asked(
@@ -136,7 +149,7 @@ def anonymize(  # noqa: PLR0913  (a command has as many parameters as options)
     how = Circumstances(target=target, key=key, ca=ca, jobs=jobs, anonymizer=True)
     where = Where(paths=paths, output=output, hidden=hidden, overwrite=overwrite)
     telling = Telling(report=report, as_json=as_json, shard=Shard(index=shard, count=shards))
-    if output is not None and is_single(paths, output):
+    if beside or (output is not None and is_single(paths, output)):
         anonymize_one(where, asked, how, telling)
     else:
         anonymize_many(where, asked, how, telling)

@@ -90,6 +90,14 @@ def told_type(name: str) -> str | None:
     return next((media_type for media_type, suffixes in _SUFFIXES.items() if suffix in suffixes), None)
 
 
+def hidden_name(path: str, media_type: str) -> str:
+    """What one file's result is called that lies beside it: `photo.jpg` becomes `photo-hidden.jpg`."""
+    told = told_type(path)
+    suffix = PurePosixPath(path).suffix
+    stem = path.removesuffix(suffix) if told else path
+    return f"{stem}-hidden{suffix if told == media_type else _SUFFIXES[media_type][0]}"
+
+
 def some(names: Iterable[str]) -> str:
     """The first few of many names, for a message."""
     listed = [shown(name) for name in names]
