@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -38,6 +39,8 @@ Examples:
   [bold]facet anonymize photo.jpg -o hidden.jpg[/]
 
   [bold]facet anonymize holiday/ -o hidden/ --recall max --report report.csv[/]
+
+  [bold]facet anonymize holiday/ -o hidden/ --keep alice.jpg --keep bob.jpg --verify[/]
 
   [bold]facet anonymize 'archive/**/*.jpg' -o s3://bucket/hidden --target https://facet.example[/]
 
@@ -97,6 +100,26 @@ def anonymize(  # noqa: PLR0913  (a command has as many parameters as options)
         bool,
         typer.Option("--verify", help="Search each result again and hide what is found.", rich_help_panel=batch.LOOK),
     ] = False,
+    keep: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="A picture of a person to leave visible, or an embedding as JSON; repeat for several. All others are "
+            "hidden.",
+            rich_help_panel=batch.FACES,
+        ),
+    ] = None,
+    only: Annotated[
+        list[Path] | None,
+        typer.Option(help="Likewise of a person to hide; all others stay visible.", rich_help_panel=batch.FACES),
+    ] = None,
+    receipt: Annotated[
+        bool,
+        typer.Option(
+            "--receipt",
+            help="Write a signed receipt beside each result, NAME.receipt, for `facet verify-receipt`; the gateway "
+            "needs FACET_GATEWAY_RECEIPT_KEY.",
+        ),
+    ] = False,
     recall: batch.Recall = None,
     model: batch.Model = None,
     min_confidence: batch.MinConfidence = None,
@@ -127,6 +150,10 @@ def anonymize(  # noqa: PLR0913  (a command has as many parameters as options)
         raise typer.BadParameter("say where the results go: -o FOLDER, or --in-place to lose the originals")
     if as_json and output == STANDARD:
         raise typer.BadParameter("--json prints where the picture is printed; write it to a file with -o")
+    if receipt and (in_place or output == STANDARD):
+        raise typer.BadParameter("--receipt writes a file beside the result: give -o FOLDER or FILE")
+    if keep and only:
+        raise typer.BadParameter("give either --keep or --only")
     asked = Asked(
         redaction=RedactionOptions(
             style=style,
@@ -145,8 +172,11 @@ def anonymize(  # noqa: PLR0913  (a command has as many parameters as options)
             max_faces=max_faces,
         ),
         verify=verify,
+        keep=[batch.read_picture(path) for path in keep or ()],
+        only=[batch.read_picture(path) for path in only or ()],
+        receipt=receipt,
     )
-    how = Circumstances(target=target, key=key, ca=ca, jobs=jobs, anonymizer=True)
+    how = Circumstances(target=target, key=key, ca=ca, jobs=jobs, anonymizer=True, embedder=bool(keep or only))
     where = Where(paths=paths, output=output, hidden=hidden, overwrite=overwrite)
     telling = Telling(report=report, as_json=as_json, shard=Shard(index=shard, count=shards))
     if beside or (output is not None and is_single(paths, output)):

@@ -74,7 +74,7 @@ def anonymize_many(where: Where, asked: Asked, how: Circumstances, telling: Tell
 def anonymize_one(where: Where, asked: Asked, how: Circumstances, telling: Telling) -> None:
     """Anonymizes one picture to a file or to standard output, told as a folder of one."""
     telling.report_file()
-    target = OutputFile(given=where.paths[0], name=where.output, overwrite=where.overwrite)
+    target = OutputFile(given=where.paths[0], name=where.output, overwrite=where.overwrite, receipt=asked.receipt)
     target.refuse_taken(asked.redaction.format)
     source = single_source(where.paths, load_settings(SharedSettings).max_image_bytes)
     tally = Tally()

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from facet_client.names import RecallName
+from services.chassis.errors import InvalidRequest
 
 SOME_FAILED = 3
 INTERRUPTED = 130
@@ -59,6 +60,19 @@ ShardIndex = Annotated[
 ]
 Report = Annotated[Path | None, typer.Option(help="Write what became of each file to this .csv or .json file.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the figures and what failed as JSON.")]
+
+
+def read_picture(path: Path) -> bytes:
+    """A file that is sent as it is, beside the pictures to be treated or by itself.
+
+    Raises:
+        InvalidRequest: It cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InvalidRequest(f"{path} cannot be read: {error.strerror}") from error
+
 
 EXIT_CODES = """
 [bold]Exit codes[/]: 0 everything done; 1 nothing could start, or the service went away; 2 wrong use; 3 some files \

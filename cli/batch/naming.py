@@ -32,6 +32,8 @@ class Names:
 
     format: FormatName | None
     """That all answers are asked for in; None = each as it came."""
+    receipts: bool = False
+    """Whether a receipt lies beside each."""
 
     def possible(self, path: str) -> tuple[str, ...]:
         """What the output of a source may be called, as far as the source's name tells."""
@@ -40,6 +42,14 @@ class Names:
         if told_type(path) == "image/heif":
             return tuple(_with_suffix(path, media_type) for media_type in _HEIF_ANSWERS)
         return (path,)
+
+    def all_possible(self, path: str) -> tuple[str, ...]:
+        """The same, with the receipts."""
+        return tuple(name for output in self.possible(path) for name in self.with_receipt(output))
+
+    def with_receipt(self, output: str) -> tuple[str, ...]:
+        """An output and what lies beside it."""
+        return (output, receipt_name(output)) if self.receipts else (output,)
 
     def actual(self, path: str, content: bytes, media_type: str) -> str:
         """What the output of a source is called, now that its content and its answer's type are known."""
@@ -59,7 +69,7 @@ class Names:
         owners: dict[str, str] = {}
         folded: dict[str, str] = {}
         for path in paths:
-            for name in self.possible(path):
+            for name in self.all_possible(path):
                 other = folded.setdefault(_folded(name), name)
                 if name in owners or (other != name and is_one_name(other, name)):
                     raise _clash(owners[other], path, name)
@@ -96,6 +106,16 @@ def hidden_name(path: str, media_type: str) -> str:
     suffix = PurePosixPath(path).suffix
     stem = path.removesuffix(suffix) if told else path
     return f"{stem}-hidden{suffix if told == media_type else _SUFFIXES[media_type][0]}"
+
+
+def receipt_name(output: str) -> str:
+    """What the receipt of a result is called."""
+    return f"{output}.receipt"
+
+
+def receipt_file(signed: str) -> bytes:
+    """What it holds, as `facet verify-receipt` takes it."""
+    return f"{signed}\n".encode()
 
 
 def some(names: Iterable[str]) -> str:

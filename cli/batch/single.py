@@ -13,7 +13,7 @@ from cli.batch.anonymizing import Asked
 from cli.batch.buckets import is_url
 from cli.batch.local_files import replace_file
 from cli.batch.local_sources import Rules
-from cli.batch.naming import hidden_name, shown, told_type
+from cli.batch.naming import hidden_name, receipt_file, receipt_name, shown, told_type
 from cli.batch.outcomes import NameTaken, Outcome
 from cli.batch.sources import Source, find
 from facet_client import AsyncFacet
@@ -82,6 +82,8 @@ class OutputFile:
     name: str | None
     """A file, or standard output; None = beside the picture, called after it and the result's format."""
     overwrite: bool
+    receipt: bool = False
+    """Whether its receipt lies beside it."""
 
     def named(self, media_type: str) -> str:
         """What a result of this type is called.
@@ -113,6 +115,11 @@ class OutputFile:
         Raises:
             InvalidRequest: It would be.
         """
+        self._refuse(output)
+        if self.receipt:
+            self._refuse(receipt_name(output))
+
+    def _refuse(self, output: str) -> None:
         if output == STANDARD or not os.path.lexists(output):
             return
         if all(Path(path).exists() for path in (output, self.given)) and Path(output).samefile(self.given):
@@ -155,6 +162,8 @@ class OneFile:
         else:
             self._output.refuse(output)
             Path(output).parent.mkdir(parents=True, exist_ok=True)
+            if answer.receipt:
+                replace_file(Path(receipt_name(output)), receipt_file(answer.receipt))
             replace_file(Path(output), answer.content)
         return Outcome.done(
             source.path,
