@@ -146,7 +146,7 @@ def anonymize(  # noqa: PLR0913  (a command has as many parameters as options)
     if in_place and output is not None:
         raise typer.BadParameter("give either -o, or --in-place to lose the originals")
     beside = output is None and not in_place
-    if beside and not is_one_file(paths):
+    if beside and (paths == [STANDARD] or not is_one_file(paths)):
         raise typer.BadParameter("say where the results go: -o FOLDER, or --in-place to lose the originals")
     if as_json and output == STANDARD:
         raise typer.BadParameter("--json prints where the picture is printed; write it to a file with -o")
@@ -176,7 +176,15 @@ def anonymize(  # noqa: PLR0913  (a command has as many parameters as options)
         only=[batch.read_picture(path) for path in only or ()],
         receipt=receipt,
     )
-    how = Circumstances(target=target, key=key, ca=ca, jobs=jobs, anonymizer=True, embedder=bool(keep or only))
+    how = Circumstances(
+        target=target,
+        key=key,
+        ca=ca,
+        jobs=jobs,
+        anonymizer=True,
+        embedder=bool(keep or only),
+        one_file=is_one_file(paths),
+    )
     where = Where(paths=paths, output=output, hidden=hidden, overwrite=overwrite)
     telling = Telling(report=report, as_json=as_json, shard=Shard(index=shard, count=shards))
     if beside or (output is not None and is_single(paths, output)):

@@ -60,6 +60,7 @@ def detect(  # noqa: PLR0913  (a command has as many parameters as options)
     """Documented in _HELP."""
     from cli.batch.answers import Csv, JsonLines, TextFile, TextFormat, answered_detection  # noqa: PLC0415
     from cli.batch.shards import Shard  # noqa: PLC0415
+    from cli.batch.single import is_one_file  # noqa: PLC0415
     from cli.finding import Search, to_file, to_standard_output  # noqa: PLC0415
     from cli.run import Circumstances, Telling  # noqa: PLC0415
     from facet_client import AsyncFacet, DetectionOptions  # noqa: PLC0415
@@ -80,7 +81,7 @@ def detect(  # noqa: PLR0913  (a command has as many parameters as options)
         ask=ask,
         remember=answered_detection,
         hidden=hidden,
-        how=Circumstances(target=target, key=key, ca=ca, jobs=jobs),
+        how=Circumstances(target=target, key=key, ca=ca, jobs=jobs, one_file=is_one_file(paths)),
         telling=Telling(report=report, as_json=as_json, shard=Shard(index=shard, count=shards)),
     )
     is_csv = table is TableName.CSV or (table is None and output is not None and Path(output).suffix == ".csv")

@@ -52,6 +52,7 @@ def embed(  # noqa: PLR0913  (a command has as many parameters as options)
     """Documented in _HELP."""
     from cli.batch.answers import answered_embedding  # noqa: PLC0415
     from cli.batch.shards import Shard  # noqa: PLC0415
+    from cli.batch.single import is_one_file  # noqa: PLC0415
     from cli.finding import Search, to_file  # noqa: PLC0415
     from cli.run import Circumstances, Telling  # noqa: PLC0415
     from facet_client import AsyncFacet, DetectionOptions  # noqa: PLC0415
@@ -71,7 +72,7 @@ def embed(  # noqa: PLR0913  (a command has as many parameters as options)
         ask=ask,
         remember=answered_embedding,
         hidden=hidden,
-        how=Circumstances(target=target, key=key, ca=ca, jobs=jobs, embedder=True),
+        how=Circumstances(target=target, key=key, ca=ca, jobs=jobs, embedder=True, one_file=is_one_file(paths)),
         telling=Telling(report=report, as_json=as_json, shard=Shard(index=shard, count=shards)),
     )
     to_file(search, output, written, overwrite=overwrite)

@@ -75,7 +75,8 @@ def read_picture(path: Path) -> bytes:
 
 
 EXIT_CODES = """
-[bold]Exit codes[/]: 0 everything done; 1 nothing could start, or the service went away; 2 wrong use; 3 some files \
-were refused or failed (the report says which, and the same command tries them again); 130 Ctrl-C, 143 SIGTERM (the \
+[bold]Exit codes[/]: 0 everything done; 1 nothing could start, or the service went away; 2 wrong use; 3 some pictures \
+were refused or failed (the report says which, and the same command tries them again; other files in a folder are \
+skipped); 130 Ctrl-C, 143 SIGTERM (the \
 same command goes on).
 """

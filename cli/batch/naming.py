@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -22,6 +23,13 @@ _SUFFIXES = {
     "image/heif": (".heic", ".heif", ".hif"),
 }
 """By media type; the first is the one that is given."""
+_OTHER_PICTURES = re.compile(
+    r"\.(gif|apng|avif|jxl|jp2|j2k|jpf|jxr|ico|psd|xcf|svg|tga|pcx|ppm|pgm|pbm|exr|hdr"
+    r"|dng|raw|cr2|cr3|crw|nef|nrw|arw|orf|raf|rw2|pef|srw|x3f)\Z",
+    re.IGNORECASE,
+)
+"""Suffixes of pictures that are not accepted: a folder with one of them is not done."""
+_HEADS_OF_OTHER_PICTURES = (b"GIF8", b"8BPS", b"\xff\x0a", b"\0\0\0\x0cJXL ", b"\0\0\0\x0cjP  ", b"FUJIFILMCCD-RAW")
 _HEIF_ANSWERS = ("image/jpeg", "image/png")
 _LONGEST_LIST = 5
 
@@ -116,6 +124,18 @@ def receipt_name(output: str) -> str:
 def receipt_file(signed: str) -> bytes:
     """What it holds, as `facet verify-receipt` takes it."""
     return f"{signed}\n".encode()
+
+
+def may_be_picture(path: str, content: bytes) -> bool:
+    """Whether a file of no accepted format is a picture after all, by its name or its first bytes.
+
+    An empty or damaged file that is called a picture is one.
+    """
+    return (
+        told_type(path) is not None
+        or _OTHER_PICTURES.search(path) is not None
+        or content.startswith(_HEADS_OF_OTHER_PICTURES)
+    )
 
 
 def some(names: Iterable[str]) -> str:

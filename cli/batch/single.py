@@ -35,8 +35,8 @@ def is_single(paths: list[str], output: str) -> bool:
 
 
 def is_one_file(paths: list[str]) -> bool:
-    """Whether this names one file of this machine, there or not, beside which a result can lie."""
-    if len(paths) != 1 or paths[0] == STANDARD or is_url(paths[0]):
+    """Whether this names one file of this machine, there or not, or standard input."""
+    if len(paths) != 1 or is_url(paths[0]):
         return False
     return not Path(paths[0]).is_dir() and (os.path.lexists(paths[0]) or not has_magic(paths[0]))
 
