@@ -139,18 +139,18 @@ def anonymize(  # noqa: PLR0913  (a command has as many parameters as options)
     from cli.anonymizing import Where, anonymize_many, anonymize_one  # noqa: PLC0415
     from cli.batch.anonymizing import Asked  # noqa: PLC0415  (other commands need none of it)
     from cli.batch.shards import Shard  # noqa: PLC0415
-    from cli.batch.single import STANDARD, is_one_file, is_single  # noqa: PLC0415
+    from cli.batch.single import is_one_file, is_single  # noqa: PLC0415
     from cli.run import Circumstances, Telling  # noqa: PLC0415
     from facet_client import DetectionOptions, RedactionOptions  # noqa: PLC0415
 
     if in_place and output is not None:
         raise typer.BadParameter("give either -o, or --in-place to lose the originals")
     beside = output is None and not in_place
-    if beside and (paths == [STANDARD] or not is_one_file(paths)):
+    if beside and (paths == [batch.STANDARD] or not is_one_file(paths)):
         raise typer.BadParameter("say where the results go: -o FOLDER, or --in-place to lose the originals")
-    if as_json and output == STANDARD:
+    if as_json and output == batch.STANDARD:
         raise typer.BadParameter("--json prints where the picture is printed; write it to a file with -o")
-    if receipt and (in_place or output == STANDARD):
+    if receipt and (in_place or output == batch.STANDARD):
         raise typer.BadParameter("--receipt writes a file beside the result: give -o FOLDER or FILE")
     if keep and only:
         raise typer.BadParameter("give either --keep or --only")

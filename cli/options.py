@@ -10,6 +10,8 @@ import typer
 from facet_client.names import RecallName
 from services.chassis.errors import InvalidRequest
 
+STANDARD = "-"
+"""Standard input as a source, standard output as a destination."""
 SOME_FAILED = 3
 INTERRUPTED = 130
 TERMINATED = 143

@@ -16,14 +16,12 @@ from cli.batch.local_sources import Rules
 from cli.batch.naming import hidden_name, receipt_file, receipt_name, shown, told_type
 from cli.batch.outcomes import NameTaken, Outcome
 from cli.batch.sources import Source, find
+from cli.options import STANDARD
 from facet_client import AsyncFacet
 from facet_client.api import AnonymizeAnswer
 from facet_client.names import FormatName
 from services.chassis.errors import InvalidRequest, TooLarge
 from services.chassis.process.sizes import limit_text
-
-STANDARD = "-"
-"""Standard input as a source, standard output as a destination."""
 
 
 def is_single(paths: list[str], output: str) -> bool:
