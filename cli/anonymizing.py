@@ -11,10 +11,12 @@ from cli.batch.buckets import is_url, open_bucket
 from cli.batch.destinations import Destination
 from cli.batch.local_destination import InPlace, LocalFolder
 from cli.batch.local_sources import Rules
+from cli.batch.naming import shown
 from cli.batch.report import Tally
 from cli.batch.shards import Shard
-from cli.batch.single import STANDARD, OneFile, refuse_output, single_source
+from cli.batch.single import OneFile, OutputFile, single_source
 from cli.batch.sources import find
+from cli.output import stderr
 from cli.run import Circumstances, Telling, carry_out, exit_as, os_errors_said
 from services.chassis.errors import InvalidRequest
 from services.chassis.process.settings import SharedSettings, load_settings
@@ -26,7 +28,7 @@ class Where:
 
     paths: list[str]
     output: str | None
-    """None = in place."""
+    """None = in place, or one file's result beside it."""
     hidden: bool
     overwrite: bool
 
@@ -71,13 +73,15 @@ def anonymize_many(where: Where, asked: Asked, how: Circumstances, telling: Tell
 @os_errors_said()
 def anonymize_one(where: Where, asked: Asked, how: Circumstances, telling: Telling) -> None:
     """Anonymizes one picture to a file or to standard output, told as a folder of one."""
-    output = where.output or STANDARD
     telling.report_file()
-    refuse_output(where.paths, output, overwrite=where.overwrite)
+    target = OutputFile(given=where.paths[0], name=where.output, overwrite=where.overwrite, receipt=asked.receipt)
+    target.refuse_taken(asked.redaction.format)
     source = single_source(where.paths, load_settings(SharedSettings).max_image_bytes)
     tally = Tally()
-    job = OneFile(asked, output)
+    job = OneFile(asked, target)
     carry_out([source], job.by, how, tally)
     job.print_out()
     telling.tell(tally)
+    if where.output is None and tally.clean:
+        stderr().print(f"written to {shown(tally.outcomes[0].output)}", markup=False, soft_wrap=True)
     exit_as(tally)

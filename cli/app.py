@@ -54,11 +54,17 @@ app.command()(calibrate.calibrate)
 app.command()(verify_receipt.verify_receipt)
 
 
+@app.command()
+def version() -> None:
+    """Show the version, as --version does."""
+    from services.chassis.version import facet_version  # noqa: PLC0415
+
+    typer.echo(f"facet {facet_version()}")
+
+
 def _say_version(wanted: bool) -> None:  # noqa: FBT001  (as typer calls it)
     if wanted:
-        from services.chassis.version import facet_version  # noqa: PLC0415
-
-        typer.echo(f"facet {facet_version()}")
+        version()
         raise typer.Exit
 
 

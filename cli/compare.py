@@ -9,9 +9,8 @@ from typing import Annotated
 import typer
 
 from cli.local_stack.session import Target, running
-from cli.options import Ca, Key
+from cli.options import Ca, Key, read_picture
 from cli.output import stdout
-from services.chassis.errors import InvalidRequest
 
 DIFFERENT = 3
 
@@ -35,7 +34,7 @@ def compare(  # noqa: PLR0913  (a command has as many parameters as options)
     """
     from facet_client import Facet  # noqa: PLC0415  (other commands need none of it)
 
-    pictures = _read(a), _read(b)
+    pictures = read_picture(a), read_picture(b)
     with running(target, anonymizer=False, embedder=True) as url, Facet(url, key=key, ca=ca) as facet:
         comparison = facet.compare(*pictures)
     if as_json:
@@ -49,10 +48,3 @@ def compare(  # noqa: PLR0913  (a command has as many parameters as options)
         )
     if exit_code and not comparison.same_person:
         raise typer.Exit(DIFFERENT)
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise InvalidRequest(f"{path} cannot be read: {error.strerror}") from error

@@ -38,8 +38,8 @@ def detect(  # noqa: PLR0913  (a command has as many parameters as options)
     paths: batch.Paths,
     *,
     output: Annotated[
-        str | None, typer.Option("--output", "-o", help="A .jsonl or .csv file, also in a bucket; default: print.")
-    ] = None,
+        str, typer.Option("--output", "-o", help="A .jsonl or .csv file, also in a bucket; default: -, printed.")
+    ] = batch.STANDARD,
     table: Annotated[TableName | None, typer.Option("--as", help="Default: as the file's name says, or jsonl.")] = None,
     overwrite: batch.Overwrite = False,
     recall: batch.Recall = None,
@@ -60,12 +60,13 @@ def detect(  # noqa: PLR0913  (a command has as many parameters as options)
     """Documented in _HELP."""
     from cli.batch.answers import Csv, JsonLines, TextFile, TextFormat, answered_detection  # noqa: PLC0415
     from cli.batch.shards import Shard  # noqa: PLC0415
+    from cli.batch.single import is_one_file  # noqa: PLC0415
     from cli.finding import Search, to_file, to_standard_output  # noqa: PLC0415
     from cli.run import Circumstances, Telling  # noqa: PLC0415
     from facet_client import AsyncFacet, DetectionOptions  # noqa: PLC0415
     from facet_client.api import DetectAnswer  # noqa: PLC0415
 
-    if as_json and output is None:
+    if as_json and output == batch.STANDARD:
         raise typer.BadParameter("--json prints where the faces are printed; write them to a file with -o")
     asked = DetectionOptions(
         model=model, recall=recall, min_confidence=min_confidence, min_face_px=min_face_px, max_faces=max_faces
@@ -80,12 +81,12 @@ def detect(  # noqa: PLR0913  (a command has as many parameters as options)
         ask=ask,
         remember=answered_detection,
         hidden=hidden,
-        how=Circumstances(target=target, key=key, ca=ca, jobs=jobs),
+        how=Circumstances(target=target, key=key, ca=ca, jobs=jobs, one_file=is_one_file(paths)),
         telling=Telling(report=report, as_json=as_json, shard=Shard(index=shard, count=shards)),
     )
-    is_csv = table is TableName.CSV or (table is None and output is not None and Path(output).suffix == ".csv")
+    is_csv = table is TableName.CSV or (table is None and Path(output).suffix == ".csv")
     text: TextFormat = Csv() if is_csv else JsonLines()
-    if output is None:
+    if output == batch.STANDARD:
         to_standard_output(search, text)
     else:
         to_file(search, output, TextFile(text), overwrite=overwrite)

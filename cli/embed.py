@@ -25,6 +25,8 @@ Examples:
 
   [bold]facet embed people/ -o faces.npz[/]
 
+  [bold]facet embed people/ -o - > faces.npz[/]
+
   [bold]facet embed s3://bucket/photos -o faces.parquet --target https://facet.example[/]
 {batch.EXIT_CODES}"""
 
@@ -32,7 +34,10 @@ Examples:
 def embed(  # noqa: PLR0913  (a command has as many parameters as options)
     paths: batch.Paths,
     *,
-    output: Annotated[str, typer.Option("--output", "-o", help="An .npz or .parquet file, also in a bucket.")],
+    output: Annotated[
+        str,
+        typer.Option("--output", "-o", help="An .npz or .parquet file, also in a bucket; - prints an .npz."),
+    ],
     overwrite: batch.Overwrite = False,
     recall: batch.Recall = None,
     model: batch.Model = None,
@@ -52,11 +57,14 @@ def embed(  # noqa: PLR0913  (a command has as many parameters as options)
     """Documented in _HELP."""
     from cli.batch.answers import answered_embedding  # noqa: PLC0415
     from cli.batch.shards import Shard  # noqa: PLC0415
-    from cli.finding import Search, to_file  # noqa: PLC0415
+    from cli.batch.single import is_one_file  # noqa: PLC0415
+    from cli.finding import Search, all_to_standard_output, to_file  # noqa: PLC0415
     from cli.run import Circumstances, Telling  # noqa: PLC0415
     from facet_client import AsyncFacet, DetectionOptions  # noqa: PLC0415
     from facet_client.api import EmbedAnswer  # noqa: PLC0415
 
+    if as_json and output == batch.STANDARD:
+        raise typer.BadParameter("--json prints where the embeddings are printed; write them to a file with -o FILE")
     written = _format(output)
     asked = DetectionOptions(
         model=model, recall=recall, min_confidence=min_confidence, min_face_px=min_face_px, max_faces=max_faces
@@ -71,10 +79,13 @@ def embed(  # noqa: PLR0913  (a command has as many parameters as options)
         ask=ask,
         remember=answered_embedding,
         hidden=hidden,
-        how=Circumstances(target=target, key=key, ca=ca, jobs=jobs, embedder=True),
+        how=Circumstances(target=target, key=key, ca=ca, jobs=jobs, embedder=True, one_file=is_one_file(paths)),
         telling=Telling(report=report, as_json=as_json, shard=Shard(index=shard, count=shards)),
     )
-    to_file(search, output, written, overwrite=overwrite)
+    if output == batch.STANDARD:
+        all_to_standard_output(search, written)
+    else:
+        to_file(search, output, written, overwrite=overwrite)
 
 
 embed.__doc__ = _HELP
@@ -83,7 +94,7 @@ embed.__doc__ = _HELP
 def _format(output: str) -> FileFormat:
     from cli.batch.answers import Npz, Parquet  # noqa: PLC0415
 
-    match Path(output).suffix:
+    match ".npz" if output == batch.STANDARD else Path(output).suffix:
         case ".npz":
             return Npz()
         case ".parquet":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -64,6 +65,21 @@ def to_standard_output(search: Search[AnswerT], text: TextFormat) -> None:
     sys.stdout.write(text.heading())
     printer = InOrder(findings.sources, print_out)
     carry_out(findings.sources, partial(search.job, printer.append), search.how, tally, printer.settle)
+    search.telling.tell(tally)
+    exit_as(tally)
+
+
+@os_errors_said()
+def all_to_standard_output(search: Search[AnswerT], written: FileFormat) -> None:
+    """Prints all answers at the end, as one file that is built in memory; nothing is remembered."""
+    findings = search.findings()
+    tally = Tally(outcomes=list(findings.passed_over))
+    entries: list[Answered] = []
+    carry_out(findings.sources, partial(search.job, entries.append), search.how, tally)
+    file = io.BytesIO()
+    written.write(sorted(entries, key=lambda entry: entry.path), file)
+    sys.stdout.buffer.write(file.getvalue())
+    sys.stdout.flush()
     search.telling.tell(tally)
     exit_as(tally)
 

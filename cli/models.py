@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.filesize import decimal
+from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from cli.options import Ca, Key
 from cli.output import say_error, stderr, stdout
 from services.chassis.models.manifest import ModelEntry
 from services.chassis.models.store import ModelState, ModelStore
@@ -29,11 +32,20 @@ app = typer.Typer(
 def list_models(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON array, for scripts.")] = False,
+    target: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Show what this gateway serves, instead of what is installed here."),
+    ] = None,
+    key: Key = None,
+    ca: Ca = None,
 ) -> None:
     """Show every known model and whether its weights are installed.
 
-    Example: [bold]facet models list[/]
+    Examples: [bold]facet models list[/], [bold]facet models list --target https://facet.example[/]
     """
+    if target is not None:
+        _list_served(target, key, ca, as_json=as_json)
+        return
     store = ModelStore(ModelSettings())
     if as_json:
         typer.echo(json.dumps([_as_json(store, entry) for entry in store.entries()], indent=2))
@@ -184,6 +196,25 @@ def _table(store: ModelStore) -> Table:
                 licence = entry.license + ("*" if entry.license_note else "")
                 table.add_row(f"  {_label(entry)}", f"[{STATE_STYLES[state]}]{state}[/]", _size(entry), licence)
     return table
+
+
+def _list_served(target: str, key: str | None, ca: Path | None, *, as_json: bool) -> None:
+    """What a gateway serves, and why not where it does not."""
+    from facet_client import Facet  # noqa: PLC0415  (brings an HTTP client)
+
+    with Facet(target, key=key, ca=ca) as facet:
+        models = facet.models()
+    if as_json:
+        typer.echo(json.dumps([model.model_dump() for model in models], indent=2))
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    for heading in ("model", "tier", "state", "licence"):
+        table.add_column(heading, overflow="fold")
+    for model in models:
+        state = "[green]default[/]" if model.is_default else "[green]served[/]"
+        told = state if model.serving else f"[dim]{escape(model.detail)}[/]"
+        table.add_row(model.model_id or model.name, model.tier, told, model.license)
+    stdout().print(table)
 
 
 def _as_json(store: ModelStore, entry: ModelEntry) -> dict[str, object]:

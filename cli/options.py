@@ -8,7 +8,10 @@ from typing import Annotated
 import typer
 
 from facet_client.names import RecallName
+from services.chassis.errors import InvalidRequest
 
+STANDARD = "-"
+"""Standard input as a source, standard output as a destination."""
 SOME_FAILED = 3
 INTERRUPTED = 130
 TERMINATED = 143
@@ -60,8 +63,22 @@ ShardIndex = Annotated[
 Report = Annotated[Path | None, typer.Option(help="Write what became of each file to this .csv or .json file.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the figures and what failed as JSON.")]
 
+
+def read_picture(path: Path) -> bytes:
+    """A file that is sent as it is, beside the pictures to be treated or by itself.
+
+    Raises:
+        InvalidRequest: It cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InvalidRequest(f"{path} cannot be read: {error.strerror}") from error
+
+
 EXIT_CODES = """
-[bold]Exit codes[/]: 0 everything done; 1 nothing could start, or the service went away; 2 wrong use; 3 some files \
-were refused or failed (the report says which, and the same command tries them again); 130 Ctrl-C, 143 SIGTERM (the \
+[bold]Exit codes[/]: 0 everything done; 1 nothing could start, or the service went away; 2 wrong use; 3 some pictures \
+were refused or failed (the report says which, and the same command tries them again; other files in a folder are \
+skipped); 130 Ctrl-C, 143 SIGTERM (the \
 same command goes on).
 """

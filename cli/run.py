@@ -44,6 +44,8 @@ class Circumstances:
     jobs: int | None
     embedder: bool = False
     anonymizer: bool = False
+    one_file: bool = False
+    """One file was named, not a folder: that it is no picture is a refusal."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +118,8 @@ def carry_out(
 
         max_bytes = load_settings(SharedSettings).max_image_bytes
         async with AsyncFacet(url, key=how.key, ca=how.ca, connections=in_flight) as facet:
-            await Run(job_of(facet), settled, in_flight=in_flight, max_bytes=max_bytes).through(sources)
+            run = Run(job_of(facet), settled, in_flight=in_flight, max_bytes=max_bytes, pictures_alone=how.one_file)
+            await run.through(sources)
 
     previous = signal.signal(signal.SIGTERM, terminate)
     started = time.monotonic()

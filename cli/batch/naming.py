@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -22,6 +23,13 @@ _SUFFIXES = {
     "image/heif": (".heic", ".heif", ".hif"),
 }
 """By media type; the first is the one that is given."""
+_OTHER_PICTURES = re.compile(
+    r"\.(gif|apng|avif|jxl|jp2|j2k|jpf|jxr|ico|psd|xcf|svg|tga|pcx|ppm|pgm|pbm|exr|hdr"
+    r"|dng|raw|cr2|cr3|crw|nef|nrw|arw|orf|raf|rw2|pef|srw|x3f)\Z",
+    re.IGNORECASE,
+)
+"""Suffixes of pictures that are not accepted: a folder with one of them is not done."""
+_HEADS_OF_OTHER_PICTURES = (b"GIF8", b"8BPS", b"\xff\x0a", b"\0\0\0\x0cJXL ", b"\0\0\0\x0cjP  ", b"FUJIFILMCCD-RAW")
 _HEIF_ANSWERS = ("image/jpeg", "image/png")
 _LONGEST_LIST = 5
 
@@ -32,6 +40,8 @@ class Names:
 
     format: FormatName | None
     """That all answers are asked for in; None = each as it came."""
+    receipts: bool = False
+    """Whether a receipt lies beside each."""
 
     def possible(self, path: str) -> tuple[str, ...]:
         """What the output of a source may be called, as far as the source's name tells."""
@@ -40,6 +50,14 @@ class Names:
         if told_type(path) == "image/heif":
             return tuple(_with_suffix(path, media_type) for media_type in _HEIF_ANSWERS)
         return (path,)
+
+    def all_possible(self, path: str) -> tuple[str, ...]:
+        """The same, with the receipts."""
+        return tuple(name for output in self.possible(path) for name in self.with_receipt(output))
+
+    def with_receipt(self, output: str) -> tuple[str, ...]:
+        """An output and what lies beside it."""
+        return (output, receipt_name(output)) if self.receipts else (output,)
 
     def actual(self, path: str, content: bytes, media_type: str) -> str:
         """What the output of a source is called, now that its content and its answer's type are known."""
@@ -59,7 +77,7 @@ class Names:
         owners: dict[str, str] = {}
         folded: dict[str, str] = {}
         for path in paths:
-            for name in self.possible(path):
+            for name in self.all_possible(path):
                 other = folded.setdefault(_folded(name), name)
                 if name in owners or (other != name and is_one_name(other, name)):
                     raise _clash(owners[other], path, name)
@@ -88,6 +106,36 @@ def told_type(name: str) -> str | None:
     """The media type that a name's suffix tells."""
     suffix = PurePosixPath(name).suffix.lower()
     return next((media_type for media_type, suffixes in _SUFFIXES.items() if suffix in suffixes), None)
+
+
+def hidden_name(path: str, media_type: str) -> str:
+    """What one file's result is called that lies beside it: `photo.jpg` becomes `photo-hidden.jpg`."""
+    told = told_type(path)
+    suffix = PurePosixPath(path).suffix
+    stem = path.removesuffix(suffix) if told else path
+    return f"{stem}-hidden{suffix if told == media_type else _SUFFIXES[media_type][0]}"
+
+
+def receipt_name(output: str) -> str:
+    """What the receipt of a result is called."""
+    return f"{output}.receipt"
+
+
+def receipt_file(signed: str) -> bytes:
+    """What it holds, as `facet verify-receipt` takes it."""
+    return f"{signed}\n".encode()
+
+
+def may_be_picture(path: str, content: bytes) -> bool:
+    """Whether a file of no accepted format is a picture after all, by its name or its first bytes.
+
+    An empty or damaged file that is called a picture is one.
+    """
+    return (
+        told_type(path) is not None
+        or _OTHER_PICTURES.search(path) is not None
+        or content.startswith(_HEADS_OF_OTHER_PICTURES)
+    )
 
 
 def some(names: Iterable[str]) -> str:

@@ -21,7 +21,7 @@ class Status(StrEnum):
     FAILED = "failed"
     """It could not be read or written, or the service failed; the next run tries again."""
     SKIPPED = "skipped"
-    """Never tried, as documented: hidden files, links to folders, devices."""
+    """As documented: hidden files, links to folders, devices, and below a folder what is no picture."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Generic, Protocol, TypeVar
 
-from cli.batch.outcomes import Outcome
+from cli.batch.naming import may_be_picture
+from cli.batch.outcomes import Outcome, Status
 from cli.batch.sources import Source
 from cli.failures import FAILURES, OF_THE_SERVICE
 from facet_client import NotReadyError
@@ -16,6 +18,8 @@ from services.chassis.process.processors import available_processors
 PATIENCE_S = 60.0
 """How long a service that has worked may be away, as when it is started anew."""
 PAUSE_S = 2.0
+NO_FORMAT = "UNSUPPORTED_FORMAT"
+"""The service's reason for a file that it knows for none of the formats that it accepts."""
 PICTURES_A_PROCESSOR = 4
 """So many are under way for each of the tiers' processors: enough that none waits for reading or writing."""
 
@@ -45,13 +49,28 @@ class Run(Generic[AnswerT]):
     """Works through sources."""
 
     def __init__(
-        self, job: Job[AnswerT], settled: Callable[[Outcome], None], *, in_flight: int, max_bytes: int
+        self,
+        job: Job[AnswerT],
+        settled: Callable[[Outcome], None],
+        *,
+        in_flight: int,
+        max_bytes: int,
+        pictures_alone: bool = False,
     ) -> None:
-        """`settled` is told what became of each picture, as it happens; larger ones than `max_bytes` are not read."""
+        """Does nothing yet.
+
+        Args:
+            job: What is done to each picture.
+            settled: Told what became of each, as it happens.
+            in_flight: So many at once.
+            max_bytes: Larger ones are not read.
+            pictures_alone: All sources are said to be pictures; otherwise, what is none is skipped, not refused.
+        """
         self._job = job
         self._settled = settled
         self._in_flight = in_flight
         self._max_bytes = max_bytes
+        self._pictures_alone = pictures_alone
         self._has_worked = False
 
     async def through(self, sources: Sequence[Source]) -> None:
@@ -78,6 +97,7 @@ class Run(Generic[AnswerT]):
 
     async def _outcome(self, source: Source, blocking: ThreadPoolExecutor) -> Outcome:
         loop = asyncio.get_running_loop()
+        content: bytes | None = None
         try:
             content = await loop.run_in_executor(blocking, source.read, self._max_bytes)
             answer = await self._ask_patiently(content)
@@ -85,7 +105,15 @@ class Run(Generic[AnswerT]):
         except OF_THE_SERVICE:
             raise
         except (*FAILURES, OSError) as error:
-            return Outcome.of_error(source.path, error)
+            outcome = Outcome.of_error(source.path, error)
+            return outcome if content is None else self._skipped_if_no_picture(outcome, content)
+
+    def _skipped_if_no_picture(self, outcome: Outcome, content: bytes) -> Outcome:
+        """A folder holds other things than pictures: they are named in the report, and no failure."""
+        no_picture = outcome.status is Status.REFUSED and (not content or outcome.reason == NO_FORMAT)
+        if self._pictures_alone or not no_picture or may_be_picture(outcome.path, content):
+            return outcome
+        return replace(outcome, status=Status.SKIPPED)
 
     async def _ask_patiently(self, content: bytes) -> AnswerT:
         until = asyncio.get_running_loop().time() + PATIENCE_S

@@ -9,10 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from facet.v1 import detector_pb2
-from gateway.tiers.deadline import Deadline
-from gateway.tiers.pipeline import Pipeline
-from services.chassis.errors import InvalidPicture, InvalidRequest
+from facet_client import Facet, InvalidPictureError
+from services.chassis.errors import InvalidRequest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,14 +55,12 @@ def find_pictures(folder: Path) -> list[KnownPicture]:
     return pictures
 
 
-async def embed_people(
-    pictures: Sequence[KnownPicture], pipeline: Pipeline, *, deadline_s: float, advance: Callable[[], None]
-) -> EmbeddedPeople:
+def embed_people(pictures: Sequence[KnownPicture], facet: Facet, advance: Callable[[], None]) -> EmbeddedPeople:
     """Embeds the largest face of each picture; one without a face, or that is none, is left out and told.
 
     Raises:
         InvalidRequest: No picture shows a face, or the embedder changed its model meanwhile.
-        FacetError: As a tier answers.
+        ServiceError: As the gateway answers.
     """
     embeddings: list[Sequence[float]] = []
     norms: list[float] = []
@@ -73,19 +69,19 @@ async def embed_people(
     models: set[str] = set()
     for picture in pictures:
         try:
-            face = await pipeline.embed_largest(
-                picture.path.read_bytes(), detector_pb2.DetectionConfig(), Deadline(deadline_s)
-            )
-        except InvalidPicture as error:
+            answer = facet.embed(picture.path.read_bytes())
+        except InvalidPictureError as error:
             left_out.append(f"{picture.path}: {error}")
         else:
-            if face is None:
+            aligned = [face for face in answer.faces if face.embedding is not None]
+            if not aligned:
                 left_out.append(f"{picture.path}: no face was found")
             else:
-                embeddings.append(face.embedding.values)
-                norms.append(face.embedding.norm)
+                face = max(aligned, key=lambda each: each.box.width * each.box.height)
+                embeddings.append(face.embedding or ())
+                norms.append(face.norm or 0.0)
                 people.append(picture.person)
-                models.add(face.model_id)
+                models.add(answer.embedding_model)
         advance()
     if not embeddings:
         raise InvalidRequest("no picture shows a face")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,23 +9,34 @@ from rich.progress import Progress
 from rich.table import Table
 
 from cli.calibrate.measures import Calibration, calibrate, least_clear_norm, manifest_entry
-from cli.calibrate.people import EmbeddedPeople, KnownPicture, embed_people, find_pictures
+from cli.calibrate.people import EmbeddedPeople, embed_people, find_pictures
+from cli.local_stack.session import running
 from cli.output import stderr, stdout
-from gateway.settings import GatewaySettings
-from gateway.tiers.channels import Tiers
-from gateway.tiers.pipeline import Pipeline
+from facet_client import Facet
 
 
-def report(folder: Path, plot: Path | None) -> None:
+def report(folder: Path, plot: Path | None, *, target: str | None, key: str | None, ca: Path | None) -> None:
     """Calibrates and prints.
 
+    Args:
+        folder: One folder a person.
+        plot: Where the curves go; None = nowhere.
+        target: A gateway; None = one is started.
+        key: Its API key.
+        ca: The authority to trust.
+
     Raises:
-        FacetError: The folder is not as needed, or a tier answers an error.
+        FacetError: The folder is not as needed, or nothing can start.
+        ServiceError: As the gateway answers.
     """
     pictures = find_pictures(folder)
-    with Progress(console=stderr(), transient=True) as progress:
+    with (
+        running(target, anonymizer=False, embedder=True) as url,
+        Facet(url, key=key, ca=ca) as facet,
+        Progress(console=stderr(), transient=True) as progress,
+    ):
         task = progress.add_task("embedding", total=len(pictures))
-        embedded = asyncio.run(_embed(pictures, lambda: progress.advance(task)))
+        embedded = embed_people(pictures, facet, lambda: progress.advance(task))
     for line in embedded.left_out:
         stderr().print(f"left out: {line}", markup=False)
     calibration = calibrate(embedded.embeddings, embedded.people)
@@ -36,15 +45,6 @@ def report(folder: Path, plot: Path | None) -> None:
 
         write_plot(calibration, plot, model=embedded.model_id)
     _print(calibration, embedded, folder.name)
-
-
-async def _embed(pictures: list[KnownPicture], advance: Callable[[], None]) -> EmbeddedPeople:
-    settings = GatewaySettings()
-    tiers = Tiers(settings.targets, settings.shared)
-    try:
-        return await embed_people(pictures, Pipeline(tiers), deadline_s=settings.deadline_s, advance=advance)
-    finally:
-        await tiers.close()
 
 
 def _print(calibration: Calibration, embedded: EmbeddedPeople, data: str) -> None:

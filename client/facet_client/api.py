@@ -44,6 +44,8 @@ class AnonymizeAnswer:
     """What to know of this answer, for people."""
     check: str | None
     """The outcome of the check, such as `passed; escalated=0; identity=compared`; None = it was not checked."""
+    receipt: str | None = field(default=None, repr=False)
+    """What was hidden, as a JWS that the gateway signed; None = it was not asked for."""
 
 
 class BoxAnswer(_FrozenModel):

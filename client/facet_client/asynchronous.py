@@ -102,6 +102,7 @@ class AsyncFacet:
         verify: bool = False,
         keep: Sequence[bytes] = (),
         only: Sequence[bytes] = (),
+        receipt: bool = False,
     ) -> AnonymizeAnswer:
         """Makes the faces of a picture unrecognisable.
 
@@ -112,6 +113,7 @@ class AsyncFacet:
             verify: Search the result again and hide more strongly what still shows.
             keep: Hide everyone but these people: each a picture of one, or the JSON of an embedding.
             only: Hide these people alone, likewise; excludes `keep`.
+            receipt: Answer a signed receipt of what was hidden, too.
 
         Raises:
             InvalidRequestError: The picture or an option cannot be used; a subclass says more.
@@ -121,7 +123,9 @@ class AsyncFacet:
             DeadlinePassedError: The time-out, or the gateway's own.
             UnexpectedAnswerError: The gateway failed, or is none.
         """
-        return await self._send(calls.anonymize(picture, redaction, detection, verify=verify, keep=keep, only=only))
+        return await self._send(
+            calls.anonymize(picture, redaction, detection, verify=verify, keep=keep, only=only, receipt=receipt)
+        )
 
     async def detect(self, picture: bytes, *, detection: DetectionOptions = DETECTION_DEFAULTS) -> DetectAnswer:
         """Finds the faces of an encoded picture.

@@ -64,11 +64,18 @@ class Facet:
         verify: bool = False,
         keep: Sequence[bytes] = (),
         only: Sequence[bytes] = (),
+        receipt: bool = False,
     ) -> AnonymizeAnswer:
         """Makes the faces of a picture unrecognisable."""
         return self._wait(
             self._facet.anonymize(
-                picture, redaction=redaction, detection=detection, verify=verify, keep=keep, only=only
+                picture,
+                redaction=redaction,
+                detection=detection,
+                verify=verify,
+                keep=keep,
+                only=only,
+                receipt=receipt,
             )
         )
 

@@ -51,13 +51,16 @@ def anonymize(  # noqa: PLR0913  (as many as there are things to say)
     verify: bool,
     keep: Sequence[bytes],
     only: Sequence[bytes],
+    receipt: bool = False,
 ) -> Call[AnonymizeAnswer]:
     """`POST /v1/anonymize`."""
-    query = query_of(redaction, detection) | ({"verify": "true"} if verify else {})
+    query = query_of(redaction, detection)
+    query |= {name: "true" for name, wanted in (("verify", verify), ("receipt", receipt)) if wanted}
+    read = _signed if receipt else _anonymized
     people = [*(_part("keep", each) for each in keep), *(_part("only", each) for each in only)]
     if people:
-        return Call(path="v1/anonymize", query=query, parts=[_part("image", picture), *people], read=_anonymized)
-    return Call(path="v1/anonymize", query=query, picture=picture, read=_anonymized)
+        return Call(path="v1/anonymize", query=query, parts=[_part("image", picture), *people], read=read)
+    return Call(path="v1/anonymize", query=query, picture=picture, read=read)
 
 
 def detect(picture: bytes, detection: DetectionOptions) -> Call[DetectAnswer]:
@@ -117,7 +120,15 @@ def _anonymized(response: httpx.Response) -> AnonymizeAnswer:
         model=response.headers.get("x-facet-model"),
         notice=response.headers.get("x-facet-notice"),
         check=response.headers.get("x-facet-check"),
+        receipt=response.headers.get("x-facet-receipt"),
     )
+
+
+def _signed(response: httpx.Response) -> AnonymizeAnswer:
+    answer = _anonymized(response)
+    if not answer.receipt:
+        raise unexpected(response)
+    return answer
 
 
 def _readiness(response: httpx.Response) -> ReadyAnswer:

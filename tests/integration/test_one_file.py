@@ -70,6 +70,25 @@ def test_one_file_and_a_folder_of_one_tell_the_same(pictures: Path, gateway_url:
         assert told[0] == told[1]
 
 
+def test_folder_with_other_files_than_pictures_is_done_and_they_are_named(
+    pictures: Path, gateway_url: str, tmp_path: Path
+) -> None:
+    (pictures / "notes.png").unlink()
+    others = {"Thumbs.db": b"\xd0\xcf\x11\xe0", ".DS_Store": b"\0\0\0\1Bud1", "notes.txt": b"no picture", "empty": b""}
+    for name, content in others.items():
+        (pictures / name).write_bytes(content)
+    target, report = ("--target", gateway_url), tmp_path / "report.json"
+    for command in (("anonymize", "-o", tmp_path / "out"), ("detect",)):
+        done = facet(*command, pictures, "--hidden", "--report", report, *target)
+        assert done.returncode == 0, done.stderr
+        assert "4 skipped" in done.stderr.decode()
+        rows = {row["path"]: row["status"] for row in report_of(report)["files"]}
+        assert rows == dict.fromkeys(("nobody.png", "somebody.png"), "done") | dict.fromkeys(others, "skipped")
+    named = facet("detect", pictures / "notes.txt", *target)
+    assert named.returncode == 3
+    assert b"notes.txt: " in named.stderr
+
+
 def test_notice_of_an_answer_is_told_for_one_file(gateway_url: str, astronaut: Image.Image, tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(encode(astronaut.convert("CMYK"), "JPEG"))
     run = ("anonymize", tmp_path / "a.jpg", "--target", gateway_url)

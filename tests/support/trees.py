@@ -72,7 +72,7 @@ def make_tree(root: Path, pictures: Sequence[Image.Image], count: int) -> Tree:
 def _add_bad(root: Path, tree: Tree, jpeg: bytes) -> None:
     bad = {
         "bad/empty.jpg": (b"", "INVALID_PICTURE"),
-        "bad/notes.txt": (b"no picture at all\n" * 10, "UNSUPPORTED_FORMAT"),
+        "bad/notes.jpg": (b"no picture at all\n" * 10, "UNSUPPORTED_FORMAT"),
         "bad/cut off.jpg": (jpeg[: len(jpeg) // 3], "INVALID_PICTURE"),
         "bad/moving.gif": (animation("GIF"), "UNSUPPORTED_FORMAT"),
         "bad/moving.png": (animation("PNG"), "INVALID_PICTURE"),
@@ -80,6 +80,9 @@ def _add_bad(root: Path, tree: Tree, jpeg: bytes) -> None:
     for path, (content, reason) in bad.items():
         _write(root, path, content)
         tree.bad[path] = reason
+    for path, content in {"bad/Thumbs.db": b"\xd0\xcf\x11\xe0" * 99, "bad/notes.txt": b"a\n", "bad/empty": b""}.items():
+        _write(root, path, content)
+        tree.skipped.add(path)
     with (root / "bad" / "film.jpg").open("wb") as film:
         film.truncate(TOO_LARGE_BYTES)  # takes no room, and must not be read
     tree.bad["bad/film.jpg"] = "TOO_LARGE"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cli.batch.naming import Names, safe, shown
+from cli.batch.naming import Names, hidden_name, safe, shown
 from cli.batch.outcomes import NameTaken
 from facet_client.names import FormatName
 from services.chassis.errors import InvalidRequest
@@ -89,3 +89,17 @@ def test_path_that_leads_elsewhere_is_refused(path: str) -> None:
 
 def test_names_are_shown_without_their_power() -> None:
     assert shown("a\x1b[2J\n\udcff日本.jpg") == "a\\x1b[2J\\n\\udcff日本.jpg"
+
+
+@pytest.mark.parametrize(
+    ("path", "media_type", "name"),
+    [
+        ("a/photo.JPG", "image/jpeg", "a/photo-hidden.JPG"),
+        ("photo.HEIC", "image/jpeg", "photo-hidden.jpg"),
+        ("photo.jpeg", "image/png", "photo-hidden.png"),
+        ("b.c/photo", "image/webp", "b.c/photo-hidden.webp"),
+        ("2024.05.01", "image/jpeg", "2024.05.01-hidden.jpg"),
+    ],
+)
+def test_result_beside_a_file_is_called_after_it_and_its_own_format(path: str, media_type: str, name: str) -> None:
+    assert hidden_name(path, media_type) == name

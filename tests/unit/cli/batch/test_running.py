@@ -13,7 +13,14 @@ from cli.batch import running
 from cli.batch.outcomes import Outcome, Status
 from cli.batch.running import Run
 from cli.batch.sources import Source
-from facet_client import DeadlinePassedError, InvalidPictureError, NotReadyError, ServiceError, UnauthenticatedError
+from facet_client import (
+    DeadlinePassedError,
+    InvalidPictureError,
+    NotReadyError,
+    ServiceError,
+    UnauthenticatedError,
+    UnsupportedFormatError,
+)
 from tests.support.waiting import eventually
 
 IN_FLIGHT = 5
@@ -102,6 +109,21 @@ async def test_bad_pictures_stop_no_other() -> None:
     assert settled["4"].status is Status.FAILED
     assert settled["gone"].message == "No such file"
     assert sum(outcome.status is Status.DONE for outcome in settled.values()) == 18
+
+
+@pytest.mark.parametrize("named", [True, False])
+async def test_what_is_no_picture_is_skipped_in_a_folder_and_refused_where_it_was_named(
+    named: bool,  # noqa: FBT001  (a parameter of the test)
+) -> None:
+    others = {"Thumbs.db", "notes.txt", "film.mp4", "file"}
+    pictures = {"moving.gif", "GIF89a", "raw.CR3", "notes.jpg"}
+    settled: list[Outcome] = []
+    job = Job({path: [UnsupportedFormatError("no picture")] for path in others | pictures})
+    run = Run(job, settled.append, in_flight=IN_FLIGHT, max_bytes=1000, pictures_alone=named)
+    await run.through([Given(path=path, counter=Counter()) for path in others | pictures])
+    assert {outcome.path for outcome in settled if outcome.status is Status.SKIPPED} == (set() if named else others)
+    assert {outcome.status for outcome in settled if outcome.path in pictures} == {Status.REFUSED}
+    assert {outcome.reason for outcome in settled} == {"UNSUPPORTED_FORMAT"}
 
 
 @pytest.mark.parametrize("error", [NotReadyError("away"), UnauthenticatedError("no key")])
