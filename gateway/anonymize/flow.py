@@ -92,8 +92,8 @@ class Anonymization:
         """
         if self._key is None:
             raise NotReady(
-                "this server signs no receipts: `openssl genpkey -algorithm ed25519 -out receipt-key.pem` makes a key, "
-                "and FACET_GATEWAY_RECEIPT_KEY says where it lies"
+                "this server does not sign receipts: `openssl genpkey -algorithm ed25519 -out receipt-key.pem` makes a "
+                "key; set FACET_GATEWAY_RECEIPT_KEY to its path"
             )
         return self._key
 
@@ -151,5 +151,5 @@ def _refuse_other_size(chosen: Chosen, picture: anonymizer_pb2.AnonymizeImageRes
     if chosen.size_px not in {None, size_px}:
         given, actual = (" x ".join(map(str, size)) for size in (chosen.size_px or (), size_px))
         raise InvalidRequest(
-            f"faces: they are for a picture of {given} pixels, and this one has {actual}; send those of this picture"
+            f"faces: the boxes are for a picture of {given} pixels, and this one has {actual}; send those of this one"
         )

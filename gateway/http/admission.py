@@ -58,7 +58,7 @@ class Admission:
     """
 
     at_once_per_answer: ClassVar[int] = 8
-    """Twice what five times as many requests as can be answered take."""
+    """Twice what a 5x overload needs."""
     hold_up_s: ClassVar[float] = problems.RETRY_AFTER_S
 
     def __init__(self, most: Admitted, metrics: TierMetrics) -> None:
@@ -139,7 +139,7 @@ class AdmissionMiddleware:
 
 def refusal() -> Response:
     """What is answered to a request that is not let in."""
-    return problems.of_error(Overloaded("the gateway holds as much as it may; try again shortly"))
+    return problems.of_error(Overloaded("the gateway's memory for pictures is full; try again shortly"))
 
 
 def _is_guarded(scope: Scope) -> bool:
@@ -171,7 +171,7 @@ class _Body:
                 message = await self._receive()
         except TimeoutError as error:
             raise TooSlow(
-                f"the picture came slower than {self._pace.bytes_a_second / 1024:.0f} KiB a second; send it anew"
+                f"the picture arrived slower than {self._pace.bytes_a_second / 1024:.0f} KiB a second; send it again"
             ) from error
         self._received_bytes += len(message.get("body", b""))
         self._complete = not message.get("more_body", False)

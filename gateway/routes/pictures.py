@@ -36,7 +36,7 @@ _ANSWERED_TYPES = {f.media_type: _BINARY for f in PictureFormat if f.written}
 _Detection = Annotated[DetectionParameters, Query()]
 _Anonymization = Annotated[AnonymizationParameters, Query()]
 _TimeoutHeader = Annotated[
-    float | None, Header(gt=0, description="How long the client waits, seconds; after that nothing is done for it.")
+    float | None, Header(gt=0, description="How long the client waits, in seconds; then the request is dropped.")
 ]
 
 
@@ -91,14 +91,14 @@ _ANONYMIZED: dict[int | str, dict[str, Any]] = {
         "content": _ANSWERED_TYPES,
         "headers": {
             "X-Facet-Faces": {
-                "description": "How many faces were hidden, with those that only the check found.",
+                "description": "How many faces were hidden, including those that only the check found.",
                 "schema": {"type": "integer"},
             },
             "X-Facet-Model": {
-                "description": "The detection model that answered; absent where the faces were given.",
+                "description": "The detection model used; absent if the faces were given.",
                 "schema": {"type": "string"},
             },
-            "X-Facet-Notice": {"description": "What to know of it, if anything.", "schema": {"type": "string"}},
+            "X-Facet-Notice": {"description": "Notices about the result, if any.", "schema": {"type": "string"}},
             "X-Facet-Check": {
                 "description": "Where the result was checked: `passed`, or `partial` where found faces stay visible "
                 "that no `keep` names; how many faces were hidden more strongly; how many stay visible; whether the "
@@ -112,7 +112,7 @@ _ANONYMIZED: dict[int | str, dict[str, Any]] = {
                 },
             },
             "X-Facet-Receipt": {
-                "description": "Where asked for: what was hidden, as a JWS that the key of `/v1/receipt-key` signed.",
+                "description": "If requested: the hidden regions, as a JWS signed with the key of `/v1/receipt-key`.",
                 "schema": {"type": "string"},
             },
         },

@@ -116,7 +116,7 @@ class DetectorServicer(detector_pb2_grpc.DetectorServiceServicer):
 
 def _config(message: pb.DetectionConfig) -> DetectionConfig:
     if message.recall not in _RECALLS:
-        raise InvalidRequest(f"config.recall: {message.recall} is no value of Recall")
+        raise InvalidRequest(f"config.recall: {message.recall} is not a valid Recall")
     return DetectionConfig(
         model=message.model,
         recall=_RECALLS[message.recall],

@@ -156,7 +156,7 @@ class Batcher:
         expected_s = (self._queued + self._running + len(faces)) * self._face_s * _CAUTION
         if deadline_s is not None and self._queued and time.monotonic() + expected_s > deadline_s:
             self._observer.refused()
-            raise Overloaded(f"{self._queued} faces wait before it, too many to answer in time")
+            raise Overloaded(f"{self._queued} faces are queued ahead, too many for this deadline")
         call = _Call(faces, deadline_s)
         self._waiting[call] = None
         self._count(len(faces))

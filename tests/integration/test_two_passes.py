@@ -95,7 +95,7 @@ def test_faces_of_another_picture_are_refused(
     [
         ({"box": {**CORNER, "x_max": 400}}, "faces.faces[1].box: "),
         ({"box": {**CORNER, "x_max": float("nan")}}, "faces.faces[1].box.x_max: "),
-        ({"bocks": CORNER}, "faces.faces[1].bocks: there is no such field"),
+        ({"bocks": CORNER}, "faces.faces[1].bocks: unknown field"),
         ({"box": {**CORNER, "x_max": 1e9}}, "a region reaches too far"),
     ],
 )

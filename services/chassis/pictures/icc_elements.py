@@ -144,7 +144,7 @@ def read_curve(data: bytes) -> tuple[Curve, int]:
         points = np.frombuffer(data, ">u2", count, 12)
         return Curve(points=(int(points[0]),) if count == 1 else rising(points)), size
     if kind != b"para":
-        raise MalformedProfileError("an element that is no curve")
+        raise MalformedProfileError("an element that is not a curve")
     (formula,) = struct.unpack_from(">H", data, 8)
     if formula >= len(_PARAMETERS):
         raise MalformedProfileError("a curve of an unknown formula")

@@ -188,7 +188,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             if not limit.expired():
                 raise
             raise DeadlinePassed(
-                f"the call took longer than {self._most_s:g} s, which is all that one may take here (FACET_MAX_CALL_S)"
+                f"the call took longer than {self._most_s:g} s, the limit here (FACET_MAX_CALL_S)"
             ) from error
 
     @asynccontextmanager

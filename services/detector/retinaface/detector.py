@@ -21,7 +21,7 @@ from services.detector.retinaface.padding import inside, padded
 from services.detector.retinaface.trial import objection, sound
 
 _log = logging.getLogger("facet.detector")
-_NO_NUMBERS = "an answer held values that are no numbers, or absurdly large"
+_NO_NUMBERS = "the network returned values that are not finite, or absurdly large"
 
 _LANDMARK_TYPES = (
     LandmarkType.LEFT_EYE,
