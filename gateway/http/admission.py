@@ -18,7 +18,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.http import problems
-from gateway.http.throttled_warning import Tally
+from gateway.http.throttled_warning import ThrottledWarning
 from services.chassis.errors import Overloaded, TooSlow
 from services.chassis.process.metrics import TierMetrics
 
@@ -68,7 +68,7 @@ class Admission:
         self._bytes = 0
         self._at_once = self._most_at_once = self.at_once_per_answer * most.requests
         self._held_up = 0
-        self._tally = Tally(_log, "full", "refused")
+        self._refusals = ThrottledWarning(_log, "full", "refused")
 
     def refuses(self, scope: Scope) -> bool:
         """Whether this request may not come in now."""
@@ -107,7 +107,7 @@ class Admission:
         """Counts one."""
         self._at_once = max(0, self._at_once - 1)
         self._metrics.refusals.inc()
-        self._tally.note()
+        self._refusals.note()
 
     def _announced_bytes(self, scope: Scope) -> int:
         length = Headers(raw=scope["headers"]).get("content-length", "")

@@ -10,7 +10,7 @@ from services.chassis.rpc.tls import Identity
 _NOT_ACCEPTED = re.compile(r"OPENSSL_internal:[A-Z_]+: ([a-z ]+)")
 
 
-def told_failure(details: str, tier: str, identity: Identity) -> str | None:
+def explain_tls_failure(details: str, tier: str, identity: Identity) -> str | None:
     """What to do about it; None where TLS is not to blame.
 
     Args:

@@ -11,7 +11,7 @@ from services.chassis.pictures.geometry import LandmarkType, Point, RgbImage
 from services.chassis.pictures.looks import Look
 from services.chassis.process.patience import still_awaited
 from services.detector.faces import Face, FaceDetector
-from services.detector.merging import without_doubles
+from services.detector.nms import suppress
 from services.detector.search import Recall
 
 TILE_OVERLAP = 0.25
@@ -84,7 +84,7 @@ class BlazeFaceSearch:
                 still_awaited()
                 faces = self._faces(tile, threshold, mirrored=look.mirrored)
                 found.extend(face.moved(dx=left, dy=top, scale_x=scale_x, scale_y=scale_y) for face in faces)
-        return without_doubles(found)
+        return suppress(found)
 
     def _faces(self, tile: RgbImage, min_confidence: float, *, mirrored: bool) -> list[Face]:
         if not mirrored:

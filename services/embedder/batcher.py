@@ -237,7 +237,7 @@ class Batcher:
         waits_s = [now - part.call.arrived_s for part in batch.parts]
         for part, wait_s in zip(batch.parts, waits_s, strict=True):
             part.call.queue_wait_s = wait_s
-            tracing.past("queue", wait_s, parent=part.call.trace)
+            tracing.record_span("queue", wait_s, parent=part.call.trace)
             part.call.queued -= len(part)
         self._count(-len(batch.faces))
         self._running = len(batch.faces)
@@ -268,7 +268,9 @@ class Batcher:
         start = 0
         for part in batch.parts:
             rows = slice(start, start + len(part))
-            tracing.past("device", device_s, parent=part.call.trace, attributes={"facet.batch_faces": len(batch.faces)})
+            tracing.record_span(
+                "device", device_s, parent=part.call.trace, attributes={"facet.batch_faces": len(batch.faces)}
+            )
             part.call.settle(Embeddings(values=embeddings.values[rows], norms=embeddings.norms[rows]), device_s)
             start = rows.stop
 

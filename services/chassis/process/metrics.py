@@ -78,13 +78,13 @@ class TierMetrics:
             "Version of the software, and the model that answers where a request names none.",
             registry=self.registry,
         )
-        self.answers_with("")
+        self.set_default_model("")
 
-    def answers_with(self, model_id: str) -> None:
+    def set_default_model(self, model_id: str) -> None:
         """Tells which model answers where a request names none; empty for none."""
         self._info.info({"version": facet_version(), "model_id": model_id})
 
-    def tell_end_of_certificate(self, use: str, end: Callable[[], datetime]) -> None:
+    def export_certificate_expiry(self, use: str, end: Callable[[], datetime]) -> None:
         """Tells when the certificate for `use` ends; `end` is asked at each look, as certificates are renewed."""
         self.certificate_expiry.labels(use).set_function(lambda: end().timestamp())
 

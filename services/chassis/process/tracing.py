@@ -94,7 +94,7 @@ def fail(failed: Span, reason: str) -> None:
         failed.set_status(Status(StatusCode.ERROR, reason))
 
 
-def past(name: str, seconds: float, *, parent: str = "", attributes: Attributes | None = None) -> None:
+def record_span(name: str, seconds: float, *, parent: str = "", attributes: Attributes | None = None) -> None:
     """A span that began so many seconds ago and ends now: of what waited, and knew only afterwards for how long."""
     end_ns = time.time_ns()
     began_ns = end_ns - round(seconds * 1e9)

@@ -14,7 +14,7 @@ from services.chassis.pictures.geometry import Box, LandmarkType, Point, RgbImag
 from services.chassis.process.processors import available_processors
 from services.detector.faces import Face
 from services.detector.retinaface.checkpoint import load_network
-from services.detector.retinaface.decoding import Findings, decode, without_overlapping
+from services.detector.retinaface.decoding import Findings, decode, non_maximum_suppression
 from services.detector.retinaface.engine import Answers, Engine, Run
 from services.detector.retinaface.network import RetinaFace as Network
 from services.detector.retinaface.padding import inside, padded
@@ -85,7 +85,7 @@ class RetinaFace:
         canvas = padded(picture)
         answers = self._answers(canvas)
         found = decode(*answers, height=canvas.shape[0], width=canvas.shape[1], min_score=min_score)
-        found = without_overlapping(found)
+        found = non_maximum_suppression(found)
         return found if canvas is picture else inside(found, height=height, width=width)
 
     def _answers(self, picture: RgbImage) -> Answers:
