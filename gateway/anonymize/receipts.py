@@ -69,7 +69,7 @@ class Receipt(BaseModel):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Selection:
+class SelectionClaims:
     """How the hidden faces were chosen: the claims of these names."""
 
     chosen_by: str
@@ -93,7 +93,7 @@ def receipt_of(  # noqa: PLR0913  (each is a part of the claims)
     result: bytes,
     boxes: Sequence[geometry_pb2.BoundingBox],
     redaction: anonymizer_pb2.Redaction,
-    choice: Selection,
+    choice: SelectionClaims,
     check: Check,
 ) -> Receipt:
     """The receipt of a picture that was just made.

@@ -40,7 +40,7 @@ class AuditMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        call = _Call(scope)
+        call = _AuditedCall(scope)
 
         async def counting_receive() -> Message:
             message = await receive()
@@ -70,7 +70,7 @@ def _operation(scope: Scope) -> str | None:
     return AUDITED.get(path)
 
 
-class _Call:
+class _AuditedCall:
     """What a line tells of one call: ids, names, counts, sizes and times."""
 
     def __init__(self, scope: Scope) -> None:
@@ -114,7 +114,7 @@ class _Call:
 class _Answer:
     """Holds an answer back until its call is entered. Every answer of an audited call is one message with its body."""
 
-    def __init__(self, call: _Call, log: AuditLog, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, call: _AuditedCall, log: AuditLog, scope: Scope, receive: Receive, send: Send) -> None:
         self._call = call
         self._log = log
         self._scope = scope

@@ -119,7 +119,7 @@ def test_a_document_too_large_is_refused(client: httpx.Client, astronaut_jpeg: b
         ([("faces", b"{}"), ("keep", b"{}")], "exclude each other"),
         ([("faces", b"{}"), ("only", b"{}")], "exclude each other"),
         ([("faces", b"{}"), ("faces", b"{}")], "faces: at most 1"),
-        ([("fases", b"{}")], "none of faces, image, keep, only"),
+        ([("fases", b"{}")], "not one of faces, image, keep, only"),
         ([("image", b"another")], "Too many files named 'image'"),
     ],
 )

@@ -15,8 +15,8 @@ from services.chassis.process.processors import available_processors
 from services.detector.faces import Face
 from services.detector.retinaface.checkpoint import load_network
 from services.detector.retinaface.decoding import Findings, decode, non_maximum_suppression
-from services.detector.retinaface.engine import Answers, Engine, Run
-from services.detector.retinaface.network import RetinaFace as Network
+from services.detector.retinaface.engine import Answers, InferenceEngine, Run
+from services.detector.retinaface.network import RetinaFaceNetwork
 from services.detector.retinaface.padding import inside, padded
 from services.detector.retinaface.trial import objection, sound
 
@@ -47,7 +47,7 @@ class RetinaFace:
         weights: Path,
         precision: Precision = Precision.AUTO,
         *,
-        compiled: Callable[[Network, Precision], Run] = Engine,
+        compiled: Callable[[RetinaFaceNetwork, Precision], Run] = InferenceEngine,
     ) -> None:
         """Reads and prepares the weights. bfloat16 is tried out, and given up for float32 where it computes wrongly.
 

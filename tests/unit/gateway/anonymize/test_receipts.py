@@ -26,7 +26,7 @@ from gateway.anonymize.receipts import (
     Check,
     Receipt,
     ReceiptKey,
-    Selection,
+    SelectionClaims,
     key_id,
     read_public_key,
     read_receipt,
@@ -47,7 +47,7 @@ def receipt(*boxes: geometry_pb2.BoundingBox) -> Receipt:
         result=b"after",
         boxes=boxes,
         redaction=redaction,
-        choice=Selection(
+        choice=SelectionClaims(
             chosen_by="search", faces_found=3, faces_visible=1, detection_model="finder@1", embedding_model=""
         ),
         check=Check(outcome="passed", model="finder@2"),
