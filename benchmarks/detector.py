@@ -41,8 +41,8 @@ from services.chassis.process.settings import ModelSettings, SharedSettings
 from services.detector.detection import DetectionConfig, detect
 from services.detector.models import DetectorModels, DetectorOptions
 from services.detector.retinaface.checkpoint import load_network
-from services.detector.retinaface.engine import Engine
-from services.detector.retinaface.network import RetinaFace, retinaface_resnet50
+from services.detector.retinaface.engine import InferenceEngine
+from services.detector.retinaface.network import RetinaFaceNetwork, retinaface_resnet50
 from tests.support.processes import start
 
 SIDE_PX = 640
@@ -68,22 +68,22 @@ def main() -> None:
         _print(console, f"RetinaFace {name} at {SIDE_PX} x {SIDE_PX}, one thread", _engines(network), rounds)
 
 
-def _engines(network: RetinaFace) -> dict[str, Work]:
+def _engines(network: RetinaFaceNetwork) -> dict[str, Work]:
     picture = np.asarray(Image.fromarray(data.astronaut()).resize((SIDE_PX, SIDE_PX)), np.uint8)
     engines: dict[str, Work] = {}
     if importlib.util.find_spec("onnxruntime") and importlib.util.find_spec("onnx"):
         engines["onnxruntime fp32"] = _onnxruntime(network, picture)
     engines["torch fp32, eager"] = _eager(network, picture)
-    engines["Facet fp32"] = partial(Engine(network, Precision.FP32), picture)
+    engines["Facet fp32"] = partial(InferenceEngine(network, Precision.FP32), picture)
     if Processors().resolved(Precision.AUTO) is Precision.BF16:
-        engines["Facet bf16"] = partial(Engine(network, Precision.BF16), picture)
+        engines["Facet bf16"] = partial(InferenceEngine(network, Precision.BF16), picture)
     return engines
 
 
 class _FromPicture(nn.Module):
     """The network from what Facet's engine is given: RGB bytes, H x W x 3."""
 
-    def __init__(self, network: RetinaFace) -> None:
+    def __init__(self, network: RetinaFaceNetwork) -> None:
         super().__init__()
         self._network = network
 
@@ -92,7 +92,7 @@ class _FromPicture(nn.Module):
         return self._network((picture.permute(2, 0, 1)[[2, 1, 0]].float() - MEAN_BGR)[None])
 
 
-def _onnxruntime(network: RetinaFace, picture: RgbImage) -> Work:
+def _onnxruntime(network: RetinaFaceNetwork, picture: RgbImage) -> Work:
     import onnxruntime  # noqa: PLC0415  (optional)
 
     with tempfile.TemporaryDirectory() as scratch, warnings.catch_warnings():
@@ -106,7 +106,7 @@ def _onnxruntime(network: RetinaFace, picture: RgbImage) -> Work:
     return lambda: session.run(None, {"picture": picture})
 
 
-def _eager(network: RetinaFace, picture: RgbImage) -> Work:
+def _eager(network: RetinaFaceNetwork, picture: RgbImage) -> Work:
     from_picture = _FromPicture(network)
 
     def work() -> object:
@@ -116,7 +116,7 @@ def _eager(network: RetinaFace, picture: RgbImage) -> Work:
     return work
 
 
-def _random_resnet50() -> RetinaFace:
+def _random_resnet50() -> RetinaFaceNetwork:
     torch.manual_seed(1)
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "resnet50.pth"

@@ -62,8 +62,8 @@ def create_app(  # noqa: PLR0913  (each is a part of it)
         title="Facet",
         version=facet_version(),
         description=(
-            "Finds faces in pictures, makes them unrecognisable, or tells who is who. Pictures are worked on in memory "
-            "and forgotten with the answer."
+            "Finds faces in pictures, makes them unrecognisable, or recognises people. Pictures are processed in "
+            "memory and discarded with the response."
         ),
         telemetry=_NO_TELEMETRY,
         docs_url=None,

@@ -15,7 +15,7 @@ from gateway.anonymize.receipts import ReceiptKey
 from gateway.app import create_app
 from gateway.audit.file import AuditFile
 from gateway.audit.log import AuditLog
-from gateway.http.acceptor import possible
+from gateway.http.acceptor import raise_fd_limit
 from gateway.http.admission import Admission, Admitted
 from gateway.http.connections import UNREAD_BYTES, BoundedHttpProtocol, BoundedServer
 from gateway.http.door import Door
@@ -60,10 +60,10 @@ async def _serve(settings: GatewaySettings, process: Process) -> None:
     tiers = Tiers(settings.targets, settings.shared)
     identities = tiers.identities
     if identities is not None:
-        metrics.tell_end_of_certificate("grpc", lambda: identities.current().ends)
+        metrics.export_certificate_expiry("grpc", lambda: identities.current().ends)
     served = served_of(settings.tls)
     if served is not None:
-        metrics.tell_end_of_certificate("http", lambda: served.current().ends)
+        metrics.export_certificate_expiry("http", lambda: served.current().ends)
     draining = Draining()
     audit = AuditLog(audit_file, metrics) if audit_file is not None else None
     most = Admitted(
@@ -92,7 +92,7 @@ async def _serve(settings: GatewaySettings, process: Process) -> None:
         ssl_context_factory=(lambda _config, _default: listening_context(served)) if served is not None else None,
     )
     door = None if audit is not None or tracing.is_on() or log_shows_refusals() else Door(admission, metrics, draining)
-    server = _Server(config, most_connections=possible(settings.max_connections), door=door)
+    server = _Server(config, most_connections=raise_fd_limit(settings.max_connections), door=door)
     serving = asyncio.create_task(server.serve(listeners))
     process.listening(listeners[0].getsockname()[1])
     process.ready()

@@ -110,6 +110,6 @@ class GatewaySettings(BaseSettings):
                 ip_network(each)
             except ValueError as error:
                 raise ValueError(
-                    f"{each!r} is neither an address nor a network; write them as 10.1.2.3 or 10.1.0.0/16, with commas"
+                    f"{each!r} is neither an address nor a network; write 10.1.2.3 or 10.1.0.0/16, separated by commas"
                 ) from error
         return given

@@ -12,7 +12,7 @@ from facet.v1 import detector_pb2, embedder_pb2, geometry_pb2
 from gateway.anonymize import notices
 from gateway.anonymize.deciding import decide, keep, only
 from gateway.anonymize.given_faces import read_given_faces
-from gateway.anonymize.overlaps import Places, box_of, lies_in_any, touches_any
+from gateway.anonymize.overlaps import BoxIndex, box_of, lies_in_any, touches_any
 from gateway.anonymize.references import embed_references
 from gateway.anonymize.selection import Reference, Selection
 from gateway.tiers.deadline import Deadline
@@ -149,11 +149,11 @@ class GivenChoice:
             InvalidRequest: They are malformed.
         """
         given = await off_loop(partial(read_given_faces, self._document), deadline)
-        places = Places(map(box_of, given.faces))
+        given_boxes = BoxIndex(map(box_of, given.faces))
         return Chosen(
             by=ChosenBy.CALLER,
             hidden=given.faces,
-            must_not_show=_all_but([]) if self._hide_all else partial(touches_any, others=places),
+            must_not_show=_all_but([]) if self._hide_all else partial(touches_any, others=given_boxes),
             size_px=(given.width_px, given.height_px),
         )
 
@@ -235,7 +235,7 @@ def _joined(*sentences: str) -> str:
 
 
 def _all_but(shown: Sequence[geometry_pb2.Face]) -> Callable[[Box], bool]:
-    boxes = Places(map(box_of, shown))
+    boxes = BoxIndex(map(box_of, shown))
 
     def must_not_show(found: Box) -> bool:
         return not lies_in_any(found, boxes)

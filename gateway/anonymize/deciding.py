@@ -22,8 +22,8 @@ def keep(model: embedder_pb2.GetModelResponse, references: Sequence[Reference]) 
     """
     if not (model.HasField("curve") and model.clear):
         raise NotReady(
-            f"{model.model_id} has no curve of false matches, so nobody can be kept for sure: `facet calibrate` "
-            "measures one for the manifest"
+            f"{model.model_id} has no false-match curve, so nobody can be kept safely: `facet calibrate` "
+            "computes one for the manifest"
         )
     return Keep(references=references, pair_threshold=model.threshold, curve=MatchCurve.from_wire(model.curve))
 
@@ -37,7 +37,7 @@ def only(model: embedder_pb2.GetModelResponse, references: Sequence[Reference]) 
     for reference in references:
         if not reference.clear:
             raise InvalidRequest(
-                f"{reference.name}: the face is too small or too soft to tell people apart, so its person could be "
+                f"{reference.name}: the face is too small or too blurred to recognise, so this person could be "
                 "missed; send a clearer reference"
             )
     return Only(references=references, pair_threshold=model.threshold)

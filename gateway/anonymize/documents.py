@@ -28,7 +28,7 @@ def read_document(kind: type[Document], content: bytes, *, field: str) -> Docume
         InvalidRequest: It is not JSON or not as `kind` has it; the message names the place below `field`.
     """
     if len(content) > MAX_DOCUMENT_BYTES:
-        raise TooLarge(f"{field}: at most {MAX_DOCUMENT_BYTES} bytes of JSON are accepted, these are {len(content)}")
+        raise TooLarge(f"{field}: at most {MAX_DOCUMENT_BYTES} bytes of JSON are accepted, not {len(content)}")
     try:
         return kind.model_validate_json(content)
     except ValidationError as error:
@@ -36,4 +36,4 @@ def read_document(kind: type[Document], content: bytes, *, field: str) -> Docume
         misspelt = next((each for each in wrong if each["type"] == "extra_forbidden"), None)
         told = misspelt or wrong[0]
         place = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in told["loc"] if step != "[key]")
-        raise InvalidRequest(f"{field}{place}: {'there is no such field' if misspelt else told['msg']}") from error
+        raise InvalidRequest(f"{field}{place}: {'unknown field' if misspelt else told['msg']}") from error

@@ -9,7 +9,7 @@ from facet.v1 import anonymizer_pb2, detector_pb2
 from gateway.anonymize import notices
 from gateway.anonymize.checking import Checked, Checker, Hidden, request_to_hide
 from gateway.anonymize.choosing import Choice, Chosen, ChosenBy
-from gateway.anonymize.receipts import Check, ReceiptKey, Selection, receipt_of
+from gateway.anonymize.receipts import Check, ReceiptKey, SelectionClaims, receipt_of
 from gateway.tiers.deadline import Deadline
 from gateway.tiers.off_loop import off_loop
 from gateway.tiers.pipeline import Pipeline
@@ -32,7 +32,7 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Anonymized:
+class AnonymizedPicture:
     """A picture with its faces hidden, and what to say of it; a text is empty where there is nothing to say."""
 
     content: bytes
@@ -57,7 +57,7 @@ class Anonymization:
         self._checker = Checker(pipeline)
         self._key = key
 
-    async def anonymize(self, order: Order, deadline: Deadline) -> Anonymized:
+    async def anonymize(self, order: Order, deadline: Deadline) -> AnonymizedPicture:
         """The picture with the chosen faces hidden.
 
         Raises:
@@ -92,8 +92,8 @@ class Anonymization:
         """
         if self._key is None:
             raise NotReady(
-                "this server signs no receipts: `openssl genpkey -algorithm ed25519 -out receipt-key.pem` makes a key, "
-                "and FACET_GATEWAY_RECEIPT_KEY says where it lies"
+                "this server does not sign receipts: `openssl genpkey -algorithm ed25519 -out receipt-key.pem` makes a "
+                "key; set FACET_GATEWAY_RECEIPT_KEY to its path"
             )
         return self._key
 
@@ -103,7 +103,7 @@ class Anonymization:
         chosen: Chosen,
         hidden: anonymizer_pb2.AnonymizeImageResponse,
         checked: Checked | None,
-    ) -> Anonymized:
+    ) -> AnonymizedPicture:
         picture = checked.picture if checked else hidden
         visible = checked.visible_faces if checked else chosen.visible_faces
         receipt = ""
@@ -113,7 +113,7 @@ class Anonymization:
                 result=picture.image.content,
                 boxes=[*hidden.hidden, *(checked.escalated if checked else ())],
                 redaction=order.redaction,
-                choice=Selection(
+                choice=SelectionClaims(
                     chosen_by=chosen.by,
                     faces_found=chosen.found_faces,
                     faces_visible=visible,
@@ -123,7 +123,7 @@ class Anonymization:
                 check=Check(outcome=checked.outcome, model=checked.detection_model) if checked else Check(),
             )
             receipt = self.receipt_key().sign(claims)
-        return Anonymized(
+        return AnonymizedPicture(
             content=picture.image.content,
             media_type=picture.media_type,
             found_faces=chosen.found_faces,
@@ -151,5 +151,5 @@ def _refuse_other_size(chosen: Chosen, picture: anonymizer_pb2.AnonymizeImageRes
     if chosen.size_px not in {None, size_px}:
         given, actual = (" x ".join(map(str, size)) for size in (chosen.size_px or (), size_px))
         raise InvalidRequest(
-            f"faces: they are for a picture of {given} pixels, and this one has {actual}; send those of this picture"
+            f"faces: the boxes are for a picture of {given} pixels, and this one has {actual}; send those of this one"
         )

@@ -34,14 +34,14 @@ def outside(count: int) -> str:
     """Given faces that do not touch the picture."""
     if count == 0:
         return ""
-    return f"{count} of the given faces {'lies' if count == 1 else 'lie'} outside of the picture and hid nothing."
+    return f"{count} of the given faces {'lies' if count == 1 else 'lie'} outside the picture and hid nothing."
 
 
 def found_unasked(count: int) -> str:
     """Faces that nobody gave, and that the check hid as well."""
     if count == 0:
         return ""
-    return f"{count} more {'face was' if count == 1 else 'faces were'} hidden than given, as the check found."
+    return f"{count} more {'face was' if count == 1 else 'faces were'} hidden than given: found by the check."
 
 
 def _stay_visible(count: int, why: str) -> str:

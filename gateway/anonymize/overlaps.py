@@ -35,7 +35,7 @@ def holds(box: Box, point: Point) -> bool:
     return box.x_min <= point.x < box.x_max and box.y_min <= point.y < box.y_max
 
 
-class Places:
+class BoxIndex:
     """Boxes that others are compared with; made once for all of these."""
 
     def __init__(self, boxes: Iterable[Box]) -> None:
@@ -44,22 +44,22 @@ class Places:
         """N x 4."""
 
     @classmethod
-    def of(cls, boxes: Iterable[Box] | Places) -> Places:
+    def of(cls, boxes: Iterable[Box] | BoxIndex) -> BoxIndex:
         """Made, where they are not yet."""
-        return boxes if isinstance(boxes, Places) else cls(boxes)
+        return boxes if isinstance(boxes, BoxIndex) else cls(boxes)
 
 
-def lies_in_any(found: Box, shown: Iterable[Box] | Places) -> bool:
+def lies_in_any(found: Box, shown: Iterable[Box] | BoxIndex) -> bool:
     """Whether a found face is one of those shown: its centre lies in that one's box, or they share over 0.3."""
     return bool(lie_in_any([found], shown)[0])
 
 
-def touches_any(a: Box, others: Iterable[Box] | Places) -> bool:
+def touches_any(a: Box, others: Iterable[Box] | BoxIndex) -> bool:
     """Whether a face may be one of others: the centre of one lies in the other, or they share over 0.1."""
     return bool(touch_any([a], others)[0])
 
 
-def lie_in_any(found: Iterable[Box] | Places, shown: Iterable[Box] | Places) -> Mask:
+def lie_in_any(found: Iterable[Box] | BoxIndex, shown: Iterable[Box] | BoxIndex) -> Mask:
     """`lies_in_any` of each of many found faces.
 
     Raises:
@@ -69,10 +69,10 @@ def lie_in_any(found: Iterable[Box] | Places, shown: Iterable[Box] | Places) -> 
     def lies(a: NDArray[np.float64], b: NDArray[np.float64]) -> Mask:
         return _holds_center(b, a) | (intersection_over_union(a, b) > SAME_FACE_IOU)
 
-    return _any(Places.of(found), Places.of(shown), lies)
+    return _any(BoxIndex.of(found), BoxIndex.of(shown), lies)
 
 
-def touch_any(boxes: Iterable[Box] | Places, others: Iterable[Box] | Places) -> Mask:
+def touch_any(boxes: Iterable[Box] | BoxIndex, others: Iterable[Box] | BoxIndex) -> Mask:
     """`touches_any` of each of many boxes.
 
     Raises:
@@ -82,7 +82,7 @@ def touch_any(boxes: Iterable[Box] | Places, others: Iterable[Box] | Places) -> 
     def touches(a: NDArray[np.float64], b: NDArray[np.float64]) -> Mask:
         return _holds_center(a, b) | _holds_center(b, a) | (intersection_over_union(a, b) > MAY_BE_SAME_FACE_IOU)
 
-    return _any(Places.of(boxes), Places.of(others), touches)
+    return _any(BoxIndex.of(boxes), BoxIndex.of(others), touches)
 
 
 def where(values: Sequence[T], mask: Mask) -> list[T]:
@@ -90,7 +90,7 @@ def where(values: Sequence[T], mask: Mask) -> list[T]:
     return [values[index] for index in np.flatnonzero(mask).tolist()]
 
 
-def _any(boxes: Places, others: Places, alike: Callable[[NDArray[np.float64], NDArray[np.float64]], Mask]) -> Mask:
+def _any(boxes: BoxIndex, others: BoxIndex, alike: Callable[[NDArray[np.float64], NDArray[np.float64]], Mask]) -> Mask:
     """Of each box, whether it is alike any of the others."""
     found = np.zeros(len(boxes.corners), np.bool_)
     for some in _strips(len(boxes.corners), 1024):

@@ -69,7 +69,7 @@ class Receipt(BaseModel):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Selection:
+class SelectionClaims:
     """How the hidden faces were chosen: the claims of these names."""
 
     chosen_by: str
@@ -93,7 +93,7 @@ def receipt_of(  # noqa: PLR0913  (each is a part of the claims)
     result: bytes,
     boxes: Sequence[geometry_pb2.BoundingBox],
     redaction: anonymizer_pb2.Redaction,
-    choice: Selection,
+    choice: SelectionClaims,
     check: Check,
 ) -> Receipt:
     """The receipt of a picture that was just made.
@@ -137,7 +137,7 @@ class ReceiptKey:
         """
         key = _load(read_file(path), str(path))
         if not isinstance(key, Ed25519PrivateKey):
-            raise InvalidRequest(f"{path} holds a public key; the one that signs is the private one")
+            raise InvalidRequest(f"{path} holds a public key; signing needs the private one")
         return cls(key)
 
     def sign(self, receipt: Receipt) -> str:
@@ -158,7 +158,9 @@ def read_receipt(signed: str, key: Ed25519PublicKey) -> Receipt:
     try:
         header = jwt.get_unverified_header(signed)
         if header.get("alg") == ALGORITHM and header.get("kid") != key_id(key):
-            raise InvalidRequest(f"another key signed the receipt: {header.get('kid')!r}, and this is {key_id(key)!r}")
+            raise InvalidRequest(
+                f"the receipt was signed with another key: {header.get('kid')!r}, and this is {key_id(key)!r}"
+            )
         # When it was signed is for a person to judge: no clock of this machine decides over the signature.
         claims = jwt.decode(signed, key, algorithms=[ALGORITHM], options={"verify_iat": False})
         return Receipt.model_validate(claims)
@@ -167,7 +169,7 @@ def read_receipt(signed: str, key: Ed25519PublicKey) -> Receipt:
     except jwt.InvalidSignatureError as error:
         raise InvalidRequest("the receipt was changed after it was signed") from error
     except (jwt.InvalidTokenError, ValidationError) as error:
-        raise InvalidRequest("this is no receipt; send the value of the header X-Facet-Receipt") from error
+        raise InvalidRequest("this is not a receipt; send the value of the header X-Facet-Receipt") from error
 
 
 def read_public_key(pem: bytes, source: str) -> Ed25519PublicKey:
@@ -201,9 +203,9 @@ def _load(pem: bytes, source: str) -> Ed25519PrivateKey | Ed25519PublicKey:
     try:
         key = load_pem_private_key(pem, None) if b"PRIVATE KEY" in pem else load_pem_public_key(pem)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:  # TypeError: it needs a password
-        raise InvalidRequest(f"{source} holds no unencrypted key in PEM format") from error
+        raise InvalidRequest(f"{source} does not hold an unencrypted PEM key") from error
     if not isinstance(key, Ed25519PrivateKey | Ed25519PublicKey):
-        raise InvalidRequest(f"{source} holds a key of another kind than Ed25519")
+        raise InvalidRequest(f"{source} holds a key that is not Ed25519")
     return key
 
 

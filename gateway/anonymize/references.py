@@ -22,8 +22,7 @@ from services.chassis.errors import InvalidRequest, NotReady
 BYSTANDER = 0.5
 """Faces below so much of the side of the largest face count as background, not as another person."""
 NOT_CLEAR = (
-    "the face is too small or too soft to tell people apart; send a picture that shows it larger and sharper, from the "
-    "front"
+    "the face is too small or too blurred to recognise; send a picture that shows it larger and sharper, from the front"
 )
 DETECTED_AT_ONCE = 4
 """Pictures of one request's references that are searched at a time."""
@@ -151,15 +150,15 @@ def _from_document(content: bytes, name: str, model: embedder_pb2.GetModelRespon
     document = read_document(EmbeddingDocument, content, field=name)
     if document.embedding_model != model.model_id:
         raise InvalidRequest(
-            f"{name}.embedding_model: embeddings of different models cannot be compared, and {model.model_id} embeds "
-            "here; embed the reference again"
+            f"{name}.embedding_model: embeddings of different models cannot be compared, and {model.model_id} "
+            "is used here; embed the reference again"
         )
     face = _face(document, name)
     values = face.embedding or []
     vector = np.array(values, np.float64)
     norm = float(np.linalg.norm(vector))
     if len(values) != model.dimension or not 0 < norm < np.inf:
-        raise InvalidRequest(f"{name}: the embedding needs {model.dimension} numbers, not all of them 0")
+        raise InvalidRequest(f"{name}: the embedding needs {model.dimension} numbers, not all 0")
     return Reference(name=name, vector=vector / norm, clear=clarity.may_have(face.side_px, face.norm))
 
 
@@ -167,9 +166,9 @@ def _face(document: EmbeddingDocument, name: str) -> _EmbeddedFace:
     if document.embedding is not None and document.faces is None:
         return document
     if document.embedding is not None or document.faces is None:
-        raise InvalidRequest(f"{name}: needs either `embedding` or the `faces` that /v1/embed answers")
+        raise InvalidRequest(f"{name}: needs either `embedding` or the `faces` that /v1/embed returns")
     if len(document.faces) != 1:
-        raise InvalidRequest(f"{name}.faces: needs exactly one face, these are {len(document.faces)}")
+        raise InvalidRequest(f"{name}.faces: needs exactly one face, not {len(document.faces)}")
     if document.faces[0].embedding is None:
         raise InvalidRequest(f"{name}.faces[0].embedding: the face could not be aligned; send another picture of it")
     return document.faces[0]

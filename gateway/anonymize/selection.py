@@ -74,9 +74,9 @@ class _Outcome(Enum):
     """Why a reference leaves nobody visible; the value completes a notice."""
 
     ABSENT = "nobody in this picture is recognised with certainty."
-    FACE_UNCLEAR = "the face most alike is too small or too soft to tell people apart, and is hidden."
-    REFERENCE_UNCLEAR = "the reference is too small or too soft to tell people apart; send one larger and sharper."
-    RUNNER_UP = "in doubt, since another face or another reference is nearly as alike; hidden."
+    FACE_UNCLEAR = "the most similar face is too small or too blurred to recognise, and is hidden."
+    REFERENCE_UNCLEAR = "the reference is too small or too blurred to recognise; send one larger and sharper."
+    RUNNER_UP = "ambiguous, since another face or reference is nearly as similar; hidden."
 
 
 @dataclass(frozen=True, kw_only=True)  # no slots: of cached properties
@@ -179,7 +179,7 @@ class Only:
             if not (row >= self.pair_threshold).any()
         }
         unclear = int((~usable).sum())
-        told = f"Faces too small or too soft to tell people apart, hidden: {unclear}." if unclear else ""
+        told = f"Faces too small or too blurred to recognise, hidden: {unclear}." if unclear else ""
         return Decision(shown=shown, notice=" ".join(filter(None, (*_told(absent, self.references), told))))
 
 

@@ -39,12 +39,12 @@ class SureThreshold:
         """What to know of it, a sentence for people; empty where there is nothing to say."""
         if self.mostly_missed:
             return (
-                f"This model cannot tell so many people apart: {self.comparisons} comparisons need a similarity of "
-                f"{self.value:.2f}, which most pairs of one person do not reach."
+                f"This model cannot distinguish that many people: {self.comparisons} comparisons need a similarity of "
+                f"{self.value:.2f}, which most pairs of the same person do not reach."
             )
         if self.extrapolated:
             return (
-                f"The similarity asked for, {self.value:.2f} for {self.comparisons} comparisons, is extrapolated from "
+                f"The required similarity, {self.value:.2f} for {self.comparisons} comparisons, is extrapolated from "
                 "the model's curve."
             )
         return ""

@@ -103,7 +103,7 @@ class AuditFile:
         file = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, MODE)
         try:
             if not stat.S_ISREG(os.fstat(file).st_mode):
-                raise InvalidRequest(f"{self._path} is no ordinary file, and an audit log has to be one")
+                raise InvalidRequest(f"{self._path} is not a regular file, and an audit log must be one")
             end = _end_of(file, self._path, self._last)
             if end is None:
                 _sync_folder(self._path)
@@ -155,7 +155,7 @@ def _lock(path: Path) -> int:
         lock(descriptor, wait=False)
     except BlockingIOError:
         os.close(descriptor)
-        raise InvalidRequest(f"{path} is written by another process; each gateway needs a file of its own") from None
+        raise InvalidRequest(f"{path} is in use by another process; each gateway needs its own file") from None
     return descriptor
 
 
@@ -171,8 +171,8 @@ def _end_of(file: int, path: Path, last: Anchor) -> _End | None:
     line = read_line(whole.rpartition(b"\n")[2])
     if line is None:
         raise InvalidRequest(
-            f"the last line of {path} is not as an audit log has it: move the file away, and let `facet audit verify` "
-            "say what happened to it"
+            f"the last line of {path} is not a valid audit entry: move the file away, and check it with "
+            "`facet audit verify`"
         )
     return _End(anchor=line.anchor, torn=torn)
 

@@ -37,7 +37,7 @@ class AuditLog:
         )
         self._failures = Counter(
             f"{metrics.prefix}_audit_failures",
-            "Calls that could not be entered in the audit log, and so were not answered.",
+            "Calls rejected because they could not be entered in the audit log.",
             registry=metrics.registry,
         )
         self._lines.set(file.last.seq)
@@ -102,6 +102,6 @@ class AuditLog:
 
 def _failure() -> NotReady:
     return NotReady(
-        "the audit log cannot be written, and nothing is answered that is not entered there; try again once the "
+        "the audit log cannot be written, and no call is answered without an entry; try again once the "
         "operator has made room (the gateway's log says what is wrong)"
     )

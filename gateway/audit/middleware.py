@@ -14,7 +14,7 @@ from facet_client.api import Problem
 from gateway.audit.chain import Anchor, Value
 from gateway.audit.log import AuditLog
 from gateway.http import problems
-from gateway.http.call_record import deed_of
+from gateway.http.call_record import record_of
 from gateway.http.middleware import CLIENT_LEFT
 from gateway.http.proxies import address_of
 from gateway.identity import caller
@@ -40,7 +40,7 @@ class AuditMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        call = _Call(scope)
+        call = _AuditedCall(scope)
 
         async def counting_receive() -> Message:
             message = await receive()
@@ -70,7 +70,7 @@ def _operation(scope: Scope) -> str | None:
     return AUDITED.get(path)
 
 
-class _Call:
+class _AuditedCall:
     """What a line tells of one call: ids, names, counts, sizes and times."""
 
     def __init__(self, scope: Scope) -> None:
@@ -90,7 +90,7 @@ class _Call:
         """
         known = self._scope["state"].get("caller")
         by_somebody = isinstance(known, caller.Caller) and known.kind is not caller.CallerKind.ANONYMOUS
-        deed = deed_of(self._scope)
+        record = record_of(self._scope)
         fields: Mapping[str, Value] = {
             "event": "call",
             "request_id": current_request_id.get(),
@@ -99,10 +99,10 @@ class _Call:
             "operation": operation,
             "status": CLIENT_LEFT if self.abandoned else int(status),
             "outcome": "CLIENT_LEFT" if self.abandoned else outcome,
-            "options": deed.options,
-            "faces_found": deed.faces_found,
-            "faces_hidden": deed.faces_hidden,
-            "models": deed.models,
+            "options": record.options,
+            "faces_found": record.faces_found,
+            "faces_hidden": record.faces_hidden,
+            "models": record.models,
             "request_bytes": self.request_bytes,
             "response_bytes": response_bytes,
             "duration_s": round(time.perf_counter() - self._started_s, 4),
@@ -114,7 +114,7 @@ class _Call:
 class _Answer:
     """Holds an answer back until its call is entered. Every answer of an audited call is one message with its body."""
 
-    def __init__(self, call: _Call, log: AuditLog, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, call: _AuditedCall, log: AuditLog, scope: Scope, receive: Receive, send: Send) -> None:
         self._call = call
         self._log = log
         self._scope = scope

@@ -119,9 +119,9 @@ class _Reading:
         if self._torn is not None:
             if self._torn.finished or self._torn.file != last_file:
                 raise _changed(self._torn)
-            verified.notices.append(f"{self._torn}: not finished: just being written, or cut off by a crash")
+            verified.notices.append(f"{self._torn}: incomplete: still being written, or cut off by a crash")
         if self._first is not None and verified.last is None:
-            raise BrokenChainError(f"the files have no lines, and were to begin with line {self._first.seq}")
+            raise BrokenChainError(f"the files have no lines, but should begin with line {self._first.seq}")
         if self._expected is not None and not self._met:
             raise _unmet(self._expected, verified)
         if verified.first > 1:
@@ -151,11 +151,11 @@ def _check_first(place: _Written, line: Line, first: Expected | None) -> None:
     """The first line of all is where it has to be: beginning with a later one takes lines away as well."""
     seq = line.anchor.seq
     if (seq == 1) is not (line.prev == NO_HASH):
-        raise BrokenChainError(f"{place}: its number is {seq}, which does not go with the line before it")
+        raise BrokenChainError(f"{place}: its number is {seq}, which does not follow the line before it")
     due = 1 if first is None else first.seq
     if seq > due:
         gone = f"line {due} is" if seq == due + 1 else f"lines {due} to {seq - 1} are"
-        hint = "; name earlier files first, or say where these begin: --from SEQ[:HASH]" if first is None else ""
+        hint = "; name earlier files first, or set where these begin: --from SEQ[:HASH]" if first is None else ""
         raise BrokenChainError(f"{place}: {gone} missing before it{hint}")
     if seq < due:
         raise BrokenChainError(f"{place}: it begins with line {seq}, not with line {due}")
@@ -166,15 +166,17 @@ def _check_first(place: _Written, line: Line, first: Expected | None) -> None:
 def _check_place(place: _Written, line: Line, previous: Line) -> None:
     seq = line.anchor.seq
     if line.fields.get("instance") != previous.fields.get("instance") and line.prev != previous.anchor.hash:
-        raise BrokenChainError(f"{place}: it is of another gateway ({line.fields.get('instance')}); check each apart")
+        raise BrokenChainError(
+            f"{place}: it is of another gateway ({line.fields.get('instance')}); check each separately"
+        )
     due = previous.anchor.seq + 1
     if seq == 1:
-        raise BrokenChainError(f"{place}: a new log begins here, which nothing ties to the lines before")
+        raise BrokenChainError(f"{place}: a new log begins here, not linked to the lines before")
     if seq > due:
         gone = f"line {due} is" if seq == due + 1 else f"lines {due} to {seq - 1} are"
         raise BrokenChainError(f"{place}: {gone} missing before it")
     if seq < due:
-        raise BrokenChainError(f"{place}: line {seq} stands after line {due - 1}: moved here, or added")
+        raise BrokenChainError(f"{place}: line {seq} stands after line {due - 1}: it was moved or added")
     if line.prev != previous.anchor.hash:
         raise BrokenChainError(f"{place}: the line before it is not the one it was written after")
 
@@ -190,8 +192,8 @@ def _unmet(expected: Expected, verified: Verified) -> BrokenChainError:
     last = verified.last.seq if verified.last else 0
     if expected.seq > last:
         return BrokenChainError(f"the log ends with line {last}, and had at least {expected.seq}: its end was removed")
-    return BrokenChainError(f"line {expected.seq} is in an earlier file than these; check that one, too")
+    return BrokenChainError(f"line {expected.seq} is in an earlier file than these; check that one too")
 
 
 def _changed(place: _Written) -> BrokenChainError:
-    return BrokenChainError(f"{place}: it was changed: its hash does not fit")
+    return BrokenChainError(f"{place}: it was changed: its hash does not match")

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, ClassVar, Protocol
 
-from gateway.http.throttled_warning import Tally
+from gateway.http.throttled_warning import ThrottledWarning
 
 if sys.platform != "win32":
     import resource
@@ -32,26 +32,26 @@ class Droppable(Protocol):
         """Ends it at once."""
 
 
-class Places:
+class ConnectionLimit:
     """Who is connected, and who has been idle for longest."""
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._idle: dict[Droppable, None] = {}
         self._busy: set[Droppable] = set()
-        self._dropped = Tally(_log, "too many connections", "dropped")
+        self._dropped = ThrottledWarning(_log, "too many connections", "dropped")
 
-    def idles(self, who: Droppable) -> None:
+    def mark_idle(self, who: Droppable) -> None:
         """It waits for its client, from now on."""
-        self.leaves(who)
+        self.remove(who)
         self._idle[who] = None
 
-    def works(self, who: Droppable) -> None:
+    def mark_busy(self, who: Droppable) -> None:
         """It has a request to answer."""
-        self.leaves(who)
+        self.remove(who)
         self._busy.add(who)
 
-    def leaves(self, who: Droppable) -> None:
+    def remove(self, who: Droppable) -> None:
         """It is gone."""
         self._idle.pop(who, None)
         self._busy.discard(who)
@@ -64,7 +64,7 @@ class Places:
         if not self._idle:
             return False
         longest = next(iter(self._idle))
-        self.leaves(longest)
+        self.remove(longest)
         longest.drop()
         return True
 
@@ -79,7 +79,7 @@ class Acceptor:
     def __init__(
         self,
         listener: socket.socket,
-        places: Places,
+        limit: ConnectionLimit,
         protocol: Callable[[], asyncio.BaseProtocol],
         context: ssl.SSLContext | None,
         patience_s: float,
@@ -88,18 +88,18 @@ class Acceptor:
 
         Args:
             listener: Listens already; stays its maker's.
-            places: Whatever `protocol` makes keeps its own place from its connection on.
+            limit: Whatever `protocol` makes keeps its own place from its connection on.
             protocol: Makes that of a connection.
             context: For TLS.
             patience_s: How long a TLS handshake may take, and each end of one.
         """
         self._listener = listener
-        self._places = places
+        self._limit = limit
         self._protocol = protocol
         self._tls: dict[str, Any] = {}
         if context is not None:
             self._tls = {"ssl": context, "ssl_handshake_timeout": patience_s, "ssl_shutdown_timeout": patience_s}
-        self._beginning: set[_Beginning] = set()
+        self._beginning: set[_PendingHandshake] = set()
         self._loop = asyncio.get_running_loop()
         self._pause: asyncio.TimerHandle | None = None
         listener.setblocking(False)
@@ -131,20 +131,20 @@ class Acceptor:
                 self._loop.remove_reader(self._listener)
                 self._pause = self._loop.call_later(self.pause_s, self._resume)
                 return
-            if self._places.make_room():
+            if self._limit.make_room():
                 self._begin(connection)
             else:
                 connection.close()
 
     def _begin(self, connection: socket.socket) -> None:
         connecting = self._loop.connect_accepted_socket(self._protocol, connection, **self._tls)
-        beginning = _Beginning(self._loop.create_task(connecting))
+        beginning = _PendingHandshake(self._loop.create_task(connecting))
         self._beginning.add(beginning)
-        self._places.idles(beginning)
+        self._limit.mark_idle(beginning)
 
         def end(task: asyncio.Task[object]) -> None:
             self._beginning.discard(beginning)
-            self._places.leaves(beginning)
+            self._limit.remove(beginning)
             if task.cancelled():
                 connection.close()
             elif (error := task.exception()) is not None and not isinstance(error, OSError):
@@ -153,7 +153,7 @@ class Acceptor:
         beginning.task.add_done_callback(end)
 
 
-class _Beginning:
+class _PendingHandshake:
     """A connection that has not shaken hands."""
 
     def __init__(self, task: asyncio.Task[object]) -> None:
@@ -164,7 +164,7 @@ class _Beginning:
         self.task.cancel()
 
 
-def possible(connections: int) -> int:
+def raise_fd_limit(connections: int) -> int:
     """How many of so many connections the system allows; lifts this process's own limit as far as needed."""
     if sys.platform == "win32":  # which sets none
         return connections

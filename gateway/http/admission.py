@@ -18,7 +18,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.http import problems
-from gateway.http.throttled_warning import Tally
+from gateway.http.throttled_warning import ThrottledWarning
 from services.chassis.errors import Overloaded, TooSlow
 from services.chassis.process.metrics import TierMetrics
 
@@ -58,7 +58,7 @@ class Admission:
     """
 
     at_once_per_answer: ClassVar[int] = 8
-    """Twice what five times as many requests as can be answered take."""
+    """Twice what a 5x overload needs."""
     hold_up_s: ClassVar[float] = problems.RETRY_AFTER_S
 
     def __init__(self, most: Admitted, metrics: TierMetrics) -> None:
@@ -68,7 +68,7 @@ class Admission:
         self._bytes = 0
         self._at_once = self._most_at_once = self.at_once_per_answer * most.requests
         self._held_up = 0
-        self._tally = Tally(_log, "full", "refused")
+        self._refusals = ThrottledWarning(_log, "full", "refused")
 
     def refuses(self, scope: Scope) -> bool:
         """Whether this request may not come in now."""
@@ -107,7 +107,7 @@ class Admission:
         """Counts one."""
         self._at_once = max(0, self._at_once - 1)
         self._metrics.refusals.inc()
-        self._tally.note()
+        self._refusals.note()
 
     def _announced_bytes(self, scope: Scope) -> int:
         length = Headers(raw=scope["headers"]).get("content-length", "")
@@ -139,7 +139,7 @@ class AdmissionMiddleware:
 
 def refusal() -> Response:
     """What is answered to a request that is not let in."""
-    return problems.of_error(Overloaded("the gateway holds as much as it may; try again shortly"))
+    return problems.of_error(Overloaded("the gateway's memory for pictures is full; try again shortly"))
 
 
 def _is_guarded(scope: Scope) -> bool:
@@ -171,7 +171,7 @@ class _Body:
                 message = await self._receive()
         except TimeoutError as error:
             raise TooSlow(
-                f"the picture came slower than {self._pace.bytes_a_second / 1024:.0f} KiB a second; send it anew"
+                f"the picture arrived slower than {self._pace.bytes_a_second / 1024:.0f} KiB a second; send it again"
             ) from error
         self._received_bytes += len(message.get("body", b""))
         self._complete = not message.get("more_body", False)

@@ -1,4 +1,4 @@
-"""What a request does, as its route comes to know it; the audit log and traces tell it."""
+"""What a request did, filled in by its route; read by the audit log and traces."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Option = str | int | float | bool
 
 
 @dataclass(slots=True, kw_only=True)
-class Deed:
+class CallRecord:
     """Counts, names of models and options that callers choose among; never what a caller could write freely."""
 
     options: dict[str, Option] = field(default_factory=dict)
@@ -20,13 +20,13 @@ class Deed:
     models: list[str] = field(default_factory=list)
     """Those that answered."""
 
-    def tell(self, *models: str, faces_found: int | None) -> None:
+    def set_outcome(self, *models: str, faces_found: int | None) -> None:
         """Notes what came of it; an empty name of a model is none."""
         self.models = [model for model in models if model]
         self.faces_found = faces_found
 
 
-def deed_of(scope: MutableMapping[str, Any]) -> Deed:
-    """The deed of an HTTP request."""
-    deed: Deed = scope["state"].setdefault("deed", Deed())
-    return deed
+def record_of(scope: MutableMapping[str, Any]) -> CallRecord:
+    """The call record of an HTTP request."""
+    record: CallRecord = scope["state"].setdefault("record", CallRecord())
+    return record

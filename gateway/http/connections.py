@@ -13,7 +13,7 @@ from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from gateway.http.acceptor import Acceptor, Places
+from gateway.http.acceptor import Acceptor, ConnectionLimit
 from gateway.http.door import Door
 from gateway.http.http_one import HttpOneParser
 
@@ -34,7 +34,7 @@ class BoundedServer(uvicorn.Server):
 
     def __init__(self, config: uvicorn.Config, *, most_connections: int, door: Door | None = None) -> None:
         super().__init__(config)
-        self._places = Places(most_connections)
+        self._limit = ConnectionLimit(most_connections)
         self._door = door
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -44,11 +44,11 @@ class BoundedServer(uvicorn.Server):
             config=self.config,  # type: ignore[call-arg]  # uvicorn types it as any Protocol
             server_state=self.server_state,
             app_state={},
-            places=self._places,
+            limit=self._limit,
             door=self._door,
         )
         acceptors = [
-            Acceptor(listener, self._places, protocol, self.config.ssl, self.patience_s) for listener in sockets or ()
+            Acceptor(listener, self._limit, protocol, self.config.ssl, self.patience_s) for listener in sockets or ()
         ]
         self.servers = cast("list[asyncio.Server]", acceptors)  # what uvicorn does with them, an acceptor can: end
         self.started = True
@@ -75,19 +75,19 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         server_state: ServerState,
         app_state: dict[str, Any],
         *,
-        places: Places,
+        limit: ConnectionLimit,
         door: Door | None,
     ) -> None:
         super().__init__(config, server_state, app_state)
         self.parser = HttpOneParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's own
-        self._places = places
+        self._limit = limit
         self._door = door
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         """The first request is awaited."""
         super().connection_made(transport)
-        self._places.idles(self)
+        self._limit.mark_idle(self)
         self._await_headers()
 
     def drop(self) -> None:
@@ -96,7 +96,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing is awaited any more."""
-        self._places.leaves(self)
+        self._limit.remove(self)
         self._stop_waiting()
         self._stop_lingering()
         super().connection_lost(exc)
@@ -132,7 +132,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             return
         self._stop_waiting()
         self._trailer_bytes = 0
-        self._places.works(self)
+        self._limit.mark_busy(self)
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -163,7 +163,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         """Idle, unless another request waits or much of an answer is still to be taken."""
         answered = self.cycle is not None and self.cycle.response_complete
         if answered and not self.flow.write_paused and not self.transport.is_closing():
-            self._places.idles(self)
+            self._limit.mark_idle(self)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         """Uvicorn's own, which every request reaches in its turn: at the door first, then in the application."""

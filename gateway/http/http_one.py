@@ -43,7 +43,7 @@ class HttpOneParser(httptools.HttpRequestParser):
                 super().feed_data(data)
             except httptools.HttpParserUpgrade as offer:
                 if self.get_method() == _TUNNEL:
-                    raise httptools.HttpParserError("this is no proxy") from offer
+                    raise httptools.HttpParserError("this server is not a proxy") from offer
                 data = memoryview(data)[offer.args[0] :]
                 super().feed_data(self._head_without_offer())
             else:

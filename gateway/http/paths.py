@@ -23,7 +23,7 @@ def what_is_near(path: str, routes: Iterable[BaseRoute]) -> str:
     meant = _SLASHES.sub("/", path.partition(";")[0].strip().lower()).rstrip("/") or "/"
     if meant != path and _leads_somewhere(meant, routes):
         return f"there is nothing at this path; it is spelled {meant}"
-    return "there is nothing at this path; /docs lists what this server answers"
+    return "there is nothing at this path; /docs lists the paths"
 
 
 def _leads_somewhere(path: str, routes: Iterable[BaseRoute]) -> bool:

@@ -32,13 +32,13 @@ _KINDS: dict[type[FacetError], _Kind] = {
     errors.UnsupportedFormat: _Kind(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Not an accepted file format"),
     errors.TooLarge: _Kind(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The picture is too large"),
     errors.Overloaded: _Kind(HTTPStatus.TOO_MANY_REQUESTS, "Too busy"),
-    errors.LimitReached: _Kind(HTTPStatus.TOO_MANY_REQUESTS, "A limit of this caller is reached"),
+    errors.LimitReached: _Kind(HTTPStatus.TOO_MANY_REQUESTS, "The caller's limit is reached"),
     errors.Unauthenticated: _Kind(HTTPStatus.UNAUTHORIZED, "A key is needed"),
     errors.InvalidCredential: _Kind(HTTPStatus.UNAUTHORIZED, "The key is not accepted"),
     errors.Forbidden: _Kind(HTTPStatus.FORBIDDEN, "The key does not allow this"),
     errors.NotReady: _Kind(HTTPStatus.SERVICE_UNAVAILABLE, "Not ready"),
     errors.DeadlinePassed: _Kind(HTTPStatus.GATEWAY_TIMEOUT, "Took too long"),
-    errors.TooSlow: _Kind(HTTPStatus.REQUEST_TIMEOUT, "The picture came too slowly"),
+    errors.TooSlow: _Kind(HTTPStatus.REQUEST_TIMEOUT, "The picture arrived too slowly"),
     errors.StillRecognisable: _Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "A face is still recognisable"),
 }
 _RETRIED = (errors.Overloaded, errors.NotReady)
@@ -90,7 +90,7 @@ def handle_errors(app: FastAPI) -> None:
         assert isinstance(error, RequestValidationError)  # noqa: S101
         first = error.errors()[0]
         name = first["loc"][-1] if first["loc"] else "request"
-        reason = "there is no such parameter" if first["type"] == "extra_forbidden" else first["msg"]
+        reason = "unknown parameter" if first["type"] == "extra_forbidden" else first["msg"]
         return of_error(InvalidRequest(f"{name}: {reason}"))
 
     async def http(request: Request, error: Exception) -> Response:

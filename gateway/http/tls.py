@@ -65,5 +65,7 @@ def _read(certificate: Path, key: Path) -> Served:
     try:
         context.load_cert_chain(certificate, key, password="")  # without one OpenSSL would ask the terminal
     except ssl.SSLError as error:
-        raise InvalidRequest(f"{key} holds no private key of {certificate} in PEM without a password") from error
+        raise InvalidRequest(
+            f"{key} does not hold the private key of {certificate} as PEM without a password"
+        ) from error
     return Served(context=context, ends=ends)

@@ -8,7 +8,7 @@ from opentelemetry.trace import Span, SpanKind
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.http.call_record import deed_of
+from gateway.http.call_record import record_of
 from gateway.http.middleware import route_of
 from services.chassis.process import tracing
 from services.chassis.rpc.request_id import current_request_id
@@ -41,15 +41,15 @@ class TracingMiddleware:
 def _tell(span: Span, scope: Scope, status: int) -> None:
     route = route_of(scope, status)
     span.update_name(f"{scope['method']} {route}")
-    deed = deed_of(scope)
-    counts = {"facet.faces_found": deed.faces_found, "facet.faces_hidden": deed.faces_hidden}
+    record = record_of(scope)
+    counts = {"facet.faces_found": record.faces_found, "facet.faces_hidden": record.faces_hidden}
     span.set_attributes(
         {
             "facet.request_id": current_request_id.get(),
             "http.request.method": scope["method"],
             "http.route": route,
             "http.response.status_code": status,
-            "facet.models": " ".join(deed.models),
+            "facet.models": " ".join(record.models),
             **{name: count for name, count in counts.items() if count is not None},
         }
     )

@@ -58,7 +58,7 @@ def bearer_of(authorization: str | None) -> str:
     """
     scheme, _, credential = (authorization or "").partition(" ")
     if scheme.lower() != "bearer" or not credential.strip():
-        raise Unauthenticated("this server asks who you are: send a key or token as `Authorization: Bearer …`")
+        raise Unauthenticated("this server requires authentication: send a key or token as `Authorization: Bearer …`")
     if len(credential) > MAX_CREDENTIAL_CHARS:
         raise InvalidCredential(f"the key or token is longer than {MAX_CREDENTIAL_CHARS} characters")
     return credential.strip()

@@ -42,7 +42,7 @@ def authenticator_of(settings: GatewaySettings) -> Authenticator:
         return Anonymous()
     if not settings.allow_anonymous:
         raise InvalidRequest(
-            f"FACET_HOST={host} lets others reach this gateway, and nothing says who they may be. Set "
+            f"FACET_HOST={host} makes this gateway reachable by others, but no authentication is configured. Set "
             "FACET_GATEWAY_KEYS to a file of API keys (`facet keys new` makes one), or FACET_GATEWAY_OIDC_ISSUER, "
             "…_AUDIENCE and …_JWKS; or FACET_GATEWAY_ALLOW_ANONYMOUS=true to let everyone in."
         )
@@ -61,7 +61,7 @@ def _tokens(oidc: OidcSettings, allowance: Allowance) -> OidcTokens | None:
     if len(missing) == len(given):
         return None
     if missing:
-        raise InvalidRequest(f"{' and '.join(missing)}: needed where another FACET_GATEWAY_OIDC_… is set")
+        raise InvalidRequest(f"{' and '.join(missing)}: required when another FACET_GATEWAY_OIDC_… is set")
     with naming("FACET_GATEWAY_OIDC_JWKS"):
         keys = JwksUrl(oidc.jwks) if "://" in oidc.jwks else JwksFile(Path(oidc.jwks))
     return OidcTokens(issuer=oidc.issuer, audience=oidc.audience, keys=keys, allowance=allowance)

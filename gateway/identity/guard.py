@@ -26,7 +26,7 @@ class _AuthorizationHeader(SecurityBase):
 
     def __init__(self) -> None:
         self.scheme_name = "credential"
-        self.model = HTTPBearer(description="An API key or an OIDC access token, where this server asks for one.")
+        self.model = HTTPBearer(description="An API key or an OIDC access token, if this server requires one.")
 
     async def __call__(self, request: Request) -> str | None:
         """The header; None also where there are several, as each reader might take another."""
@@ -45,7 +45,7 @@ class Guard:
         self._limits = limits
         self._refusals = Counter(
             f"{metrics.prefix}_identity_refusals",
-            "Requests refused for who asked, or how often, by reason.",
+            "Requests rejected by authentication or rate limits, by reason.",
             ("reason",),
             registry=metrics.registry,
         )

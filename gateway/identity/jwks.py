@@ -90,7 +90,7 @@ class JwksUrl:
         except httpx.InvalidURL as error:
             raise InvalidRequest(f"no address: {error}") from error
         if parts.scheme != "https" and parts.host not in ("127.0.0.1", "::1", "localhost"):
-            raise InvalidRequest("public keys are believed from https:// alone")
+            raise InvalidRequest("public keys are only accepted from https://")
         self._url = url
         self._clock = clock
         self._tls = httpx.create_ssl_context()  # with SSL_CERT_FILE, where a site has an authority of its own
@@ -161,10 +161,10 @@ def read_jwks(content: bytes, source: str) -> _Keys:
         document = None
     listed = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(listed, list):
-        raise InvalidRequest(f"{source} is no JSON Web Key Set")
+        raise InvalidRequest(f"{source} is not a JSON Web Key Set")
     usable = {data["kid"]: key for data in listed if (key := _verification_key(data)) is not None}
     if not usable:
-        raise InvalidRequest(f"{source} has no key that can be used: asymmetric, for signatures, with a kid")
+        raise InvalidRequest(f"{source} has no usable key: asymmetric, for signatures, with a kid")
     return usable
 
 

@@ -108,7 +108,7 @@ def read_keys(content: bytes, source: str) -> list[KeyEntry]:
     except tomllib.TOMLDecodeError as error:
         raise InvalidRequest(f"{source}: {error}") from None
     except UnicodeDecodeError:
-        raise InvalidRequest(f"{source}: it is no text in UTF-8") from None
+        raise InvalidRequest(f"{source}: it is not UTF-8 text") from None
     except ValidationError as error:
         wrong = error.errors()[0]
         raise InvalidRequest(f"{source}{_place(text, wrong['loc'])}: {wrong['msg']}") from None

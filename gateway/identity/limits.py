@@ -64,9 +64,9 @@ class Limits:
 
     def _take(self, usage: _Usage, allowance: Allowance) -> None:
         if usage.at_once >= allowance.at_once:
-            raise LimitReached(f"at most {allowance.at_once} requests at once are served to you")
+            raise LimitReached(f"limit of {allowance.at_once} concurrent requests reached")
         if usage.tokens < 1:
-            error = LimitReached(f"at most {allowance.requests_per_s:g} requests a second are served to you")
+            error = LimitReached(f"limit of {allowance.requests_per_s:g} requests a second reached")
             error.retry_after_s = (1 - usage.tokens) / allowance.requests_per_s
             raise error
         usage.tokens -= 1

@@ -24,9 +24,9 @@ _WHY: Mapping[type[jwt.PyJWTError], str] = {
     jwt.ExpiredSignatureError: "the token has expired",
     jwt.ImmatureSignatureError: "the token is not valid yet",
     jwt.InvalidAudienceError: "the token is meant for another audience",
-    jwt.InvalidIssuerError: "the token is of another issuer",
+    jwt.InvalidIssuerError: "the token is from another issuer",
     jwt.MissingRequiredClaimError: "the token lacks one of exp, iat, iss, aud and sub",
-    jwt.InvalidAlgorithmError: "the token's algorithm is not that of its key",
+    jwt.InvalidAlgorithmError: "the token's algorithm does not match its key",
 }
 
 
@@ -52,7 +52,7 @@ class OidcTokens:
         token = bearer_of(authorization)
         key = await self._keys.get(_kid_of(token))
         if key is None:
-            raise InvalidCredential("the token is not signed with a key that is known here")
+            raise InvalidCredential("the token is not signed with a trusted key")
         try:
             claims = jwt.decode(
                 token,
@@ -84,7 +84,7 @@ def _kid_of(token: str) -> str:
     except jwt.PyJWTError:
         kid = None
     if not isinstance(kid, str):
-        raise InvalidCredential("this is no key of this server, and no signed token with a kid")
+        raise InvalidCredential("not an API key of this server, nor a JWT with a kid")
     return kid
 
 

@@ -29,7 +29,7 @@ def health_routes(tiers: Tiers, draining: Draining) -> APIRouter:
         """Alive. Asks no tier."""
         return AliveAnswer()
 
-    @router.get("/readyz", responses={503: {"model": ReadyAnswer, "description": "A needed tier does not serve."}})
+    @router.get("/readyz", responses={503: {"model": ReadyAnswer, "description": "A required tier is not serving."}})
     @router.get("/ready", include_in_schema=False)
     async def readyz(response: Response) -> ReadyAnswer:
         """Ready to anonymize, with the state of each tier."""

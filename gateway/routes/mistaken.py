@@ -38,12 +38,12 @@ _BY_WORD = {
     b"{": f"the body is JSON; {_SEND}",
     b"[": f"the body is JSON; {_SEND}",
     b'"': f"the body is JSON; {_SEND}",
-    b"--": "the body is multipart, and its Content-Type does not say so; set no Content-Type yourself, so that your "
-    "client sends multipart/form-data with its boundary",
-    b"<svg": "the body is an SVG, which is a drawing and not a picture of pixels; save it as PNG and send that",
+    b"--": "the body is multipart, but its Content-Type does not say so; do not set Content-Type yourself, so that "
+    "your client sends multipart/form-data with its boundary",
+    b"<svg": "the body is an SVG drawing, not a picture of pixels; save it as PNG and send that",
     b"<": f"the body is HTML or XML; {_SEND}",
-    b"http://": f"the body is an address, and no picture is fetched from anywhere; {_SEND}",
-    b"https://": f"the body is an address, and no picture is fetched from anywhere; {_SEND}",
+    b"http://": f"the body is a URL, and this server does not fetch pictures; {_SEND}",
+    b"https://": f"the body is a URL, and this server does not fetch pictures; {_SEND}",
     b"image=": f"the body is a URL-encoded form; {_SEND}",
 }
 

@@ -15,13 +15,15 @@ class DetectionParameters(BaseModel):
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
-    model: str = Field("", description="Detection model, as `GET /v1/models` lists them; empty = the default.")
+    model: str = Field("", description="Detection model, from `GET /v1/models`; empty = the default.")
     recall: RecallName = Field(RecallName.BALANCED, description="How hard to look: more recall takes more time.")
     min_confidence: float | None = Field(
-        None, ge=0.02, le=1, description="Leave out faces scored below; unset = what suits the model and the recall."
+        None, ge=0.02, le=1, description="Leave out faces scored below; unset = the default for the model and recall."
     )
     min_face_px: int = Field(0, ge=0, le=2**31 - 1, description="Leave out faces whose longer side is shorter, pixels.")
-    max_faces: int = Field(0, ge=0, le=2**31 - 1, description="Only the so many most confident faces; 0 = all.")
+    max_faces: int = Field(
+        0, ge=0, le=2**31 - 1, description="At most this many faces, the most confident ones; 0 = all."
+    )
 
     def options(self) -> dict[str, Any]:
         """What was chosen, as texts, numbers and truth values; without what a caller may write freely."""
@@ -41,13 +43,13 @@ class DetectionParameters(BaseModel):
 class AnonymizationParameters(DetectionParameters):
     """What to look for and how to hide it."""
 
-    style: StyleName = Field(StyleName.MOSAIC, description="What a hidden face looks like.")
-    shape: ShapeName = Field(ShapeName.ELLIPSE, description="The outline of what is hidden.")
+    style: StyleName = Field(StyleName.MOSAIC, description="How faces are hidden.")
+    shape: ShapeName = Field(ShapeName.ELLIPSE, description="The shape of the hidden area.")
     strength: float = Field(0.5, ge=0, le=1, description="0 weakest, 1 strongest: larger cells, wider blur.")
     margin: float = Field(0.3, ge=0, le=2, description="How far to hide beyond the face's box, as a share of it.")
     boxes: bool = Field(False, description="Draw a box around each hidden face.")
     format: FormatName | None = Field(
-        None, description="The answer's file format; unset = as the picture came, and JPEG or PNG for a HEIC."
+        None, description="The answer's file format; unset = the picture's own, and JPEG or PNG for a HEIC."
     )
     allow_weak: bool = Field(
         False,
@@ -59,7 +61,7 @@ class AnonymizationParameters(DetectionParameters):
         description="Search the result again and compare each hidden face with its original; hide more strongly what "
         "is still found or recognised, and answer an error where that does not help. The server may force it.",
     )
-    receipt: bool = Field(False, description="Answer a signed receipt of what was hidden (X-Facet-Receipt).")
+    receipt: bool = Field(False, description="Return a signed receipt of what was hidden (X-Facet-Receipt).")
 
     def redaction(self) -> anonymizer_pb2.Redaction:
         """The anonymizer's message."""

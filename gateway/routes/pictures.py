@@ -14,7 +14,7 @@ from facet_client.api import CompareAnswer, DetectAnswer, EmbedAnswer, ModelsAns
 from gateway.anonymize.choosing import choice_of
 from gateway.anonymize.flow import Anonymization, Order
 from gateway.http import problems
-from gateway.http.call_record import deed_of
+from gateway.http.call_record import record_of
 from gateway.http.disconnect import while_connected
 from gateway.identity.caller import Scope
 from gateway.identity.guard import Guard
@@ -36,7 +36,7 @@ _ANSWERED_TYPES = {f.media_type: _BINARY for f in PictureFormat if f.written}
 _Detection = Annotated[DetectionParameters, Query()]
 _Anonymization = Annotated[AnonymizationParameters, Query()]
 _TimeoutHeader = Annotated[
-    float | None, Header(gt=0, description="How long the client waits, seconds; after that nothing is done for it.")
+    float | None, Header(gt=0, description="How long the client waits, in seconds; then the request is dropped.")
 ]
 
 
@@ -91,14 +91,14 @@ _ANONYMIZED: dict[int | str, dict[str, Any]] = {
         "content": _ANSWERED_TYPES,
         "headers": {
             "X-Facet-Faces": {
-                "description": "How many faces were hidden, with those that only the check found.",
+                "description": "How many faces were hidden, including those that only the check found.",
                 "schema": {"type": "integer"},
             },
             "X-Facet-Model": {
-                "description": "The detection model that answered; absent where the faces were given.",
+                "description": "The detection model used; absent if the faces were given.",
                 "schema": {"type": "string"},
             },
-            "X-Facet-Notice": {"description": "What to know of it, if anything.", "schema": {"type": "string"}},
+            "X-Facet-Notice": {"description": "Notices about the result, if any.", "schema": {"type": "string"}},
             "X-Facet-Check": {
                 "description": "Where the result was checked: `passed`, or `partial` where found faces stay visible "
                 "that no `keep` names; how many faces were hidden more strongly; how many stay visible; whether the "
@@ -112,7 +112,7 @@ _ANONYMIZED: dict[int | str, dict[str, Any]] = {
                 },
             },
             "X-Facet-Receipt": {
-                "description": "Where asked for: what was hidden, as a JWS that the key of `/v1/receipt-key` signed.",
+                "description": "If requested: the hidden regions, as a JWS signed with the key of `/v1/receipt-key`.",
                 "schema": {"type": "string"},
             },
         },
@@ -136,13 +136,13 @@ def picture_routes(
     )
     async def detect(request: Request, parameters: _Detection, within_s: float = within) -> Response:
         """Finds the faces of a picture."""
-        deed = deed_of(request.scope)
-        deed.options = parameters.options()
+        record = record_of(request.scope)
+        record.options = parameters.options()
         content = await read_picture(request, max_bytes=max_bytes)
         deadline = Deadline(within_s)
         with naming_mistakes(content):
             found = await while_connected(request, pipeline.detect(content, parameters.detection_config(), deadline))
-        deed.tell(found.model_id, faces_found=len(found.faces))
+        record.set_outcome(found.model_id, faces_found=len(found.faces))
         return await _json(lambda: detect_answer(found), deadline)
 
     @router.post(
@@ -154,11 +154,11 @@ def picture_routes(
     )
     async def anonymize(request: Request, parameters: _Anonymization, within_s: float = within) -> Response:
         """Makes the faces of a picture unrecognisable: all that are found, those given, or by whom they show."""
-        deed = deed_of(request.scope)
-        deed.options = parameters.options()
+        record = record_of(request.scope)
+        record.options = parameters.options()
         upload = await read_anonymization(request, max_bytes=max_bytes)
         given = {"faces": upload.faces is not None, "keep": len(upload.keep), "only": len(upload.only)}
-        deed.options |= {field: count for field, count in given.items() if count}
+        record.options |= {field: count for field, count in given.items() if count}
         order = Order(
             content=upload.image,
             choice=choice_of(upload, pipeline, hide_all=settings.verify),
@@ -169,11 +169,11 @@ def picture_routes(
             receipt=parameters.receipt,
             hide_all=settings.verify,
         )
-        deed.options["verify"] = order.check
+        record.options["verify"] = order.check
         with naming_mistakes(order.content):
             done = await while_connected(request, anonymization.anonymize(order, Deadline(within_s)))
-        deed.tell(done.model_id, done.embedding_model, faces_found=done.found_faces)
-        deed.faces_hidden = done.hidden_faces
+        record.set_outcome(done.model_id, done.embedding_model, faces_found=done.found_faces)
+        record.faces_hidden = done.hidden_faces
         said = {
             "X-Facet-Model": done.model_id,
             "X-Facet-Notice": done.notice,
@@ -191,25 +191,25 @@ def picture_routes(
     )
     async def embed(request: Request, parameters: _Detection, within_s: float = within) -> Response:
         """Finds the faces of a picture and embeds each."""
-        deed = deed_of(request.scope)
-        deed.options = parameters.options()
+        record = record_of(request.scope)
+        record.options = parameters.options()
         content = await read_picture(request, max_bytes=max_bytes)
         deadline = Deadline(within_s)
         with naming_mistakes(content):
             embedded = await while_connected(request, pipeline.embed(content, parameters.detection_config(), deadline))
-        deed.tell(embedded.detection.model_id, embedded.model_id, faces_found=len(embedded.detection.faces))
+        record.set_outcome(embedded.detection.model_id, embedded.model_id, faces_found=len(embedded.detection.faces))
         return await _json(lambda: embed_answer(embedded), deadline)
 
     @router.post("/compare", openapi_extra=_TWO_PICTURES, dependencies=[guard.needs(Scope.COMPARE)])
     async def compare(request: Request, parameters: _Detection, within_s: float = within) -> CompareAnswer:
         """Tells whether the largest faces of two pictures are one person's."""
-        deed = deed_of(request.scope)
-        deed.options = parameters.options()
+        record = record_of(request.scope)
+        record.options = parameters.options()
         image_a, image_b = await read_pictures(request, ("image_a", "image_b"), max_bytes=max_bytes)
         work = pipeline.compare(image_a, image_b, parameters.detection_config(), Deadline(within_s))
         with naming_mistakes(image_a, name="image_a"), naming_mistakes(image_b, name="image_b"):
             comparison = await while_connected(request, work)
-        deed.tell(comparison.model_id, faces_found=len(comparison.faces))
+        record.set_outcome(comparison.model_id, faces_found=len(comparison.faces))
         return compare_answer(comparison)
 
     @router.get("/models", dependencies=[guard.needs()])

@@ -33,4 +33,4 @@ async def from_first_boundary(stream: AsyncIterator[bytes], content_type: str) -
         else:
             held = held[-longest:]
     if not begun and held != _LINE_BREAK:
-        raise MultiPartException("the boundary that its Content-Type names never comes.")
+        raise MultiPartException("the boundary named in its Content-Type never appears.")

@@ -82,7 +82,7 @@ async def read_anonymization(request: Request, *, max_bytes: int) -> Anonymizati
     async with _form(request, max_bytes=total_bytes, max_parts=2 * MAX_REFERENCES + _MAX_PARTS) as form:
         image = await _picture(form, "image", ("image",), max_bytes)
         if not form.keys() <= _ANONYMIZATION_FIELDS:  # a misspelt `faces` would hide other faces than those meant
-            raise InvalidRequest(f"a multipart field is none of {', '.join(sorted(_ANONYMIZATION_FIELDS))}")
+            raise InvalidRequest(f"a multipart field is not one of {', '.join(sorted(_ANONYMIZATION_FIELDS))}")
         documents = await _parts(form, "faces", max_parts=1, max_bytes=MAX_DOCUMENT_BYTES)
         return AnonymizationUpload(
             image=image,
@@ -102,7 +102,7 @@ async def _form(request: Request, *, max_bytes: int, max_parts: int) -> AsyncIte
     except MultiPartException as error:
         raise InvalidRequest(f"the multipart body is malformed: {error.message}") from error
     except UnicodeError as error:  # some of Python's codecs raise more than Starlette expects
-        raise InvalidRequest("the multipart body names a charset that is none of text; leave it out") from error
+        raise InvalidRequest("the multipart body names an unknown charset; leave it out") from error
     try:
         yield form
     finally:
@@ -125,7 +125,7 @@ async def _parts(form: FormData, field: str, *, max_parts: int, max_bytes: int) 
     """The parts of a field that may be repeated, each a file or text."""
     values = form.getlist(field)
     if len(values) > max_parts:
-        raise InvalidRequest(f"{field}: at most {max_parts} are accepted, these are {len(values)}")
+        raise InvalidRequest(f"{field}: at most {max_parts} are accepted, not {len(values)}")
     parts = [await v.read() if isinstance(v, UploadFile) else v.encode(errors="replace") for v in values]
     if any(len(part) > max_bytes for part in parts):
         raise TooLarge(f"{field}: at most {limit_text(max_bytes)} each are accepted")
@@ -135,7 +135,7 @@ async def _parts(form: FormData, field: str, *, max_parts: int, max_bytes: int) 
 async def _bounded(request: Request, max_bytes: int) -> AsyncGenerator[bytes, None]:
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in {"", "identity"}:
-        raise UnsupportedFormat("the body has a Content-Encoding; send the picture as it is, not compressed again")
+        raise UnsupportedFormat("the body has a Content-Encoding; send the picture uncompressed")
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > max_bytes:
         raise _too_large(max_bytes)

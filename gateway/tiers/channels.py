@@ -23,7 +23,7 @@ from facet.v1 import (
 from gateway.settings import TargetSettings
 from gateway.tiers.deadline import Deadline
 from gateway.tiers.retrying import Attempts, Replicas
-from gateway.tiers.tls_errors import told_failure
+from gateway.tiers.tls_errors import explain_tls_failure
 from services.chassis.errors import NotReady
 from services.chassis.process import tracing
 from services.chassis.process.settings import SharedSettings
@@ -168,7 +168,7 @@ class TierClient:
 
     def _advice(self, error: grpc.aio.AioRpcError, shown: Identity | None) -> str:
         """What to do about a call that failed on a channel that shows this, which may have been renewed meanwhile."""
-        failure = told_failure(error.details() or "", self.name, shown) if shown is not None else None
+        failure = explain_tls_failure(error.details() or "", self.name, shown) if shown is not None else None
         return failure or self._hint
 
 

@@ -193,7 +193,9 @@ class Pipeline:
         """
         model = await self.embedding_model(deadline)
         if not model.HasField("threshold"):
-            raise NotReady(f"{model.model_id} has no decision threshold: `facet calibrate` finds one for the manifest")
+            raise NotReady(
+                f"{model.model_id} has no decision threshold: `facet calibrate` computes one for the manifest"
+            )
         return model
 
     async def embedder_serves(self) -> bool:

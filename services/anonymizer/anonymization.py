@@ -21,8 +21,8 @@ from services.chassis.pictures.picture_format import PictureFormat
 from services.chassis.process.settings import PictureLimits
 from services.chassis.process.sizes import limit_text, size_text
 
-WEAK = "Averages of a face still carry identity: what this style hides may be recognised. Leave out allow_weak."
-ENCODED_ANEW = "This JPEG could not be changed in its hidden blocks alone: all of it was encoded anew."
+WEAK = "Averages of a face still carry identity: faces hidden with this style may be recognised. Leave out allow_weak."
+ENCODED_ANEW = "This JPEG could not be changed in its hidden blocks alone: the whole picture was re-encoded."
 _logger = logging.getLogger(__name__)
 _VIDEO_CODED = {PictureFormat.WEBP, PictureFormat.HEIF}
 
@@ -90,7 +90,7 @@ def anonymize(
     if size_bytes > limits.max_answer_bytes:
         raise TooLarge(
             f"the hidden picture would have {size_text(size_bytes)}; at most {limit_text(limits.max_answer_bytes)} are "
-            "answered: save it as JPEG, or with fewer pixels, and send that"
+            "allowed: save it as JPEG, or with fewer pixels, and send that"
         )
     return Anonymized(
         content=encoded.content,

@@ -31,7 +31,7 @@ def check_count(regions: int) -> None:
         InvalidRequest: More than MAX_REGIONS.
     """
     if regions > MAX_REGIONS:
-        raise InvalidRequest(f"regions: at most {MAX_REGIONS} a picture are hidden, these are {regions}")
+        raise InvalidRequest(f"regions: at most {MAX_REGIONS} per picture are hidden, not {regions}")
 
 
 def check_work(parts: Sequence[Extent], redaction: Redaction, *, spread_px: int, width_px: int, height_px: int) -> None:

@@ -79,7 +79,7 @@ def encode(pixels: Pixels, source: Picture, output: Output) -> Encoded:
     else:
         image = _image(pixels, shallow=target not in (PictureFormat.PNG, PictureFormat.TIFF))
         if target is PictureFormat.JPEG and "A" in pixels.channels:
-            image, notice = _on_white(image), "JPEG has no transparency: what was transparent is white."
+            image, notice = _on_white(image), "JPEG has no transparency: transparent pixels are now white."
         if target is PictureFormat.WEBP and "L" in pixels.channels and not _is_of_rgb(icc_profile):
             image, icc_profile = _in_srgb(image, icc_profile), None  # WebP has colours alone
         options = {"icc_profile": icc_profile, "exif": exif, **_options(target, header, source)}
@@ -89,7 +89,7 @@ def encode(pixels: Pixels, source: Picture, output: Output) -> Encoded:
             options["pnginfo"] = _png_info(shown)
         content = _saved(image, target, options)
     if not output.format and target is not source.format:
-        notice = f"{source.format.name} is read and not written: this is {target.name}."
+        notice = f"{source.format.name} is read but not written: this is {target.name}."
     return Encoded(content=content, format=target, notice=notice)
 
 

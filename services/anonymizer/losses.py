@@ -14,13 +14,11 @@ from services.chassis.pictures import decoding
 from services.chassis.pictures.picture import Picture
 from services.chassis.pictures.picture_format import PictureFormat
 
-PROFILE = (
-    "The file's colour profile cannot be read, or is not one for such pixels, and was left out: colours may differ."
-)
+PROFILE = "The file's colour profile cannot be read, or does not fit its pixels, and was left out: colours may differ."
 GAIN_MAP = "The picture's gain map, by which HDR screens show it brighter, is not in the answer."
-OTHER_PICTURES = "The file holds several pictures: the answer has the first alone."
+OTHER_PICTURES = "The file holds several pictures: the answer has only the first."
 VIDEO = "The short video that belongs to the picture is not in the answer."
-LOSSY = "A lossless JPEG is only read: this one is coded with loss, at quality 92. Ask for PNG to lose nothing."
+LOSSY = "Lossless JPEG is read but not written: this one is lossy, at quality 92. Ask for PNG to lose nothing."
 
 # Source: Google's Ultra HDR Image Format v1, ISO 21496-1, and Apple's name for its own.
 _GAIN_MAPS = (b"hdrgm:Version", b"urn:iso:std:iso:ts:21496:-1", b"hdrgainmap", b"HDRGainMap")

@@ -112,9 +112,9 @@ def _regions(messages: Sequence[pb.Region]) -> list[Region]:
 
 def _redaction(message: pb.Redaction) -> Redaction:
     if message.style not in _STYLES:
-        raise InvalidRequest(f"redaction.style: {message.style} is no value of Style")
+        raise InvalidRequest(f"redaction.style: {message.style} is not a valid Style")
     if message.shape not in _SHAPES:
-        raise InvalidRequest(f"redaction.shape: {message.shape} is no value of Shape")
+        raise InvalidRequest(f"redaction.shape: {message.shape} is not a valid Shape")
     strength = message.strength if message.HasField("strength") else DEFAULT_STRENGTH
     if not (math.isfinite(strength) and 0 <= strength <= 1):
         raise InvalidRequest("strength must be between 0 and 1")
@@ -128,5 +128,5 @@ def _redaction(message: pb.Redaction) -> Redaction:
 
 def _format(value: int) -> PictureFormat | None:
     if value not in _FORMATS:
-        raise InvalidRequest(f"output: {value} is no value of OutputFormat")
+        raise InvalidRequest(f"output: {value} is not a valid OutputFormat")
     return _FORMATS[value]

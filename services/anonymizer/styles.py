@@ -13,7 +13,16 @@ import numpy as np
 
 from services.anonymizer.regions import Mask
 from services.chassis.pictures.pixels import Samples
-from services.chassis.pictures.resampling import Levels, blurred, cubic, drawn, drawn_as_cells, enlarged, linear, shrunk
+from services.chassis.pictures.resampling import (
+    Levels,
+    blurred,
+    cubic,
+    enlarged,
+    linear,
+    resize_area,
+    resize_like,
+    resize_nearest,
+)
 
 MIN_CELL_PX = 2.0
 _CONTEXT_A_FACE = 0.25
@@ -77,7 +86,7 @@ class Mosaic:
         cells = _grid(width, height, [side / cells_a_face(self.strength) for side in scene.face_px])
         tones = _tones_of_surroundings(samples, visible, cells)
         tones += _noise(tones.shape, samples.dtype, scene)
-        return drawn_as_cells(tones, samples)
+        return resize_nearest(tones, samples)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +108,7 @@ class Blur:
         tones = _tones_of_surroundings(samples, visible, grid)
         tones += _noise(tones.shape, samples.dtype, scene)
         soft = blurred(tones, across_px=_GRAIN_A_SIGMA / 2, down_px=_GRAIN_A_SIGMA / 2)
-        return drawn(soft, samples, cubic)
+        return resize_like(soft, samples, cubic)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +143,7 @@ class AveragingMosaic:
         """Area averages (not samples), drawn as flat cells."""
         height, width = samples.shape[:2]
         cells = _grid(width, height, [side / cells_a_face(self.strength) for side in scene.face_px])
-        return drawn_as_cells(shrunk(samples, cells), samples)
+        return resize_nearest(resize_area(samples, cells), samples)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +163,7 @@ class GaussianBlur:
         sigmas_px = [sigma_a_face(self.strength) * side for side in scene.face_px]
         size = _grid(width, height, [max(1.0, sigma_px / _REDUCED_SIGMA_PX) for sigma_px in sigmas_px])
         across, down = (max(1.0, s * n / full) for s, n, full in zip(sigmas_px, size, (width, height), strict=True))
-        return drawn(blurred(shrunk(samples, size), across_px=across, down_px=down), samples, linear)
+        return resize_like(blurred(resize_area(samples, size), across_px=across, down_px=down), samples, linear)
 
 
 def cells_a_face(strength: float) -> float:
@@ -178,7 +187,7 @@ def _tones_of_surroundings(samples: Samples, visible: Mask, cells: tuple[int, in
     across_px, down_px = samples.shape[1] / cells[0], samples.shape[0] / cells[1]
     step = max(1, int(min(across_px, down_px) / _VALUES_A_CELL_SIDE))  # of large cells, some samples are enough
     samples, shown = samples[::step, ::step], visible[::step, ::step, None].astype(np.float32)
-    sums = shrunk(np.concatenate([samples * shown, shown], axis=2), cells)
+    sums = resize_area(np.concatenate([samples * shown, shown], axis=2), cells)
     return _filled(sums, neutral=float(np.iinfo(samples.dtype).max) / 2)
 
 
@@ -199,7 +208,7 @@ def _filled(sums: Levels, *, neutral: float) -> Levels:
     height, width = weights.shape[:2]
     if height == width == 1:
         return np.full_like(values, neutral)
-    coarse = _filled(shrunk(sums, ((width + 1) // 2, (height + 1) // 2)), neutral=neutral)
+    coarse = _filled(resize_area(sums, ((width + 1) // 2, (height + 1) // 2)), neutral=neutral)
     return np.where(known, values, enlarged(coarse, (width, height), linear))
 
 

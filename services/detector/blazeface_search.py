@@ -11,7 +11,7 @@ from services.chassis.pictures.geometry import LandmarkType, Point, RgbImage
 from services.chassis.pictures.looks import Look
 from services.chassis.process.patience import still_awaited
 from services.detector.faces import Face, FaceDetector
-from services.detector.merging import without_doubles
+from services.detector.nms import suppress
 from services.detector.search import Recall
 
 TILE_OVERLAP = 0.25
@@ -19,7 +19,7 @@ TILE_OVERLAP = 0.25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pass:
+class BlazeFacePass:
     """One look at the whole picture."""
 
     long_side_px: int
@@ -35,16 +35,16 @@ TILED_PX = 1024
 # BlazeFace looks at 192 x 192 pixels (short range 128 x 128), whatever it is given: a small face is found only where
 # a tile makes it large. Tiles raise more false alarms than the whole does, so they have to be surer of theirs.
 BLAZEFACE_PASSES = {
-    Recall.FAST: (Pass(long_side_px=WHOLE_PX, min_confidence=0.4),),
+    Recall.FAST: (BlazeFacePass(long_side_px=WHOLE_PX, min_confidence=0.4),),
     Recall.BALANCED: (
-        Pass(long_side_px=WHOLE_PX, min_confidence=0.4),
-        Pass(long_side_px=TILED_PX, min_confidence=0.5, tiles_a_side=2),
+        BlazeFacePass(long_side_px=WHOLE_PX, min_confidence=0.4),
+        BlazeFacePass(long_side_px=TILED_PX, min_confidence=0.5, tiles_a_side=2),
     ),
     Recall.MAX: (
-        Pass(long_side_px=WHOLE_PX, min_confidence=0.3),
-        Pass(long_side_px=WHOLE_PX, min_confidence=0.3, mirrored=True),
-        Pass(long_side_px=TILED_PX, min_confidence=0.4, tiles_a_side=2),
-        Pass(long_side_px=TILED_PX, min_confidence=0.4, tiles_a_side=3),
+        BlazeFacePass(long_side_px=WHOLE_PX, min_confidence=0.3),
+        BlazeFacePass(long_side_px=WHOLE_PX, min_confidence=0.3, mirrored=True),
+        BlazeFacePass(long_side_px=TILED_PX, min_confidence=0.4, tiles_a_side=2),
+        BlazeFacePass(long_side_px=TILED_PX, min_confidence=0.4, tiles_a_side=3),
     ),
 }
 
@@ -84,7 +84,7 @@ class BlazeFaceSearch:
                 still_awaited()
                 faces = self._faces(tile, threshold, mirrored=look.mirrored)
                 found.extend(face.moved(dx=left, dy=top, scale_x=scale_x, scale_y=scale_y) for face in faces)
-        return without_doubles(found)
+        return suppress(found)
 
     def _faces(self, tile: RgbImage, min_confidence: float, *, mirrored: bool) -> list[Face]:
         if not mirrored:

@@ -26,7 +26,7 @@ MAX_ALIGNED = 1024
 """Faces cut out of a picture for one call, the surest ones, so that an answer stays within a message."""
 MAX_FACES = 20_000
 """Faces of one picture. One with more is refused: to leave the others out would leave them visible."""
-NOT_ALIGNED = f"Only the {MAX_ALIGNED} surest faces were cut out: nothing is known of whose the others are."
+NOT_ALIGNED = f"Only the {MAX_ALIGNED} most confident faces were aligned: the others cannot be identified."
 _BYTES_A_CROP = 3 * 3 * ALIGNED_SIDE_PX**2
 """A crop, its message, and the message that is sent."""
 
@@ -105,7 +105,7 @@ def detect(content: bytes, config: DetectionConfig, *, models: DetectorModels, l
         left_out = [face for face in found if id(face) not in asked_for]
         if len(found) > MAX_FACES:
             raise TooLarge(
-                f"the picture shows {len(found)} faces, and at most {MAX_FACES} are answered: send it in parts"
+                f"the picture shows {len(found)} faces, and at most {MAX_FACES} are returned: send it in parts"
             )
     aligned = _aligned(picture, faces[:MAX_ALIGNED], limits) if config.include_aligned else []
     return Detection(
@@ -132,7 +132,7 @@ def check_alignable(faces: int) -> None:
         InvalidRequest: More than MAX_ALIGNED.
     """
     if faces > MAX_ALIGNED:
-        raise InvalidRequest(f"faces: at most {MAX_ALIGNED} a call are aligned, these are {faces}")
+        raise InvalidRequest(f"faces: at most {MAX_ALIGNED} per call are aligned, not {faces}")
 
 
 def align_faces(content: bytes, faces: Sequence[Face], *, limits: PictureLimits) -> list[AlignedFace | None]:

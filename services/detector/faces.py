@@ -43,7 +43,7 @@ class Face:
         """
         box = self.box
         if not all(map(math.isfinite, (box.x_min, box.y_min, box.x_max, box.y_max, self.confidence))):
-            raise ValueError("a detector answered a face that is nowhere")
+            raise ValueError("a detector returned a face without a position")
         cut = Box(
             x_min=min(max(box.x_min, 0.0), width_px),
             y_min=min(max(box.y_min, 0.0), height_px),

@@ -110,13 +110,13 @@ class DetectorServicer(detector_pb2_grpc.DetectorServiceServicer):
         response = await self._pool.run(work, size_bytes=len(request.image.content), within_s=within_s)
         self._faces_per_picture.observe(len(response.faces))
         if not config.model:  # better weights may have been installed since the last picture
-            self._metrics.answers_with(response.model_id.partition("+")[0])
+            self._metrics.set_default_model(response.model_id.partition("+")[0])
         return response
 
 
 def _config(message: pb.DetectionConfig) -> DetectionConfig:
     if message.recall not in _RECALLS:
-        raise InvalidRequest(f"config.recall: {message.recall} is no value of Recall")
+        raise InvalidRequest(f"config.recall: {message.recall} is not a valid Recall")
     return DetectionConfig(
         model=message.model,
         recall=_RECALLS[message.recall],

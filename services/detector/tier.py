@@ -51,7 +51,7 @@ class DetectorTier:
             Overloaded: Callers came first and filled the queue.
         """
         search = await self._pool.run(lambda: self._models.search(""))
-        self._metrics.answers_with(search.model_id(Recall.FAST))
+        self._metrics.set_default_model(search.model_id(Recall.FAST))
         blank = io.BytesIO()
         Image.new("RGB", (64, 64)).save(blank, "PNG")
         every_worker = threading.Barrier(self._pool.workers)

@@ -156,7 +156,7 @@ class Batcher:
         expected_s = (self._queued + self._running + len(faces)) * self._face_s * _CAUTION
         if deadline_s is not None and self._queued and time.monotonic() + expected_s > deadline_s:
             self._observer.refused()
-            raise Overloaded(f"{self._queued} faces wait before it, too many to answer in time")
+            raise Overloaded(f"{self._queued} faces are queued ahead, too many for this deadline")
         call = _Call(faces, deadline_s)
         self._waiting[call] = None
         self._count(len(faces))
@@ -237,7 +237,7 @@ class Batcher:
         waits_s = [now - part.call.arrived_s for part in batch.parts]
         for part, wait_s in zip(batch.parts, waits_s, strict=True):
             part.call.queue_wait_s = wait_s
-            tracing.past("queue", wait_s, parent=part.call.trace)
+            tracing.record_span("queue", wait_s, parent=part.call.trace)
             part.call.queued -= len(part)
         self._count(-len(batch.faces))
         self._running = len(batch.faces)
@@ -268,7 +268,9 @@ class Batcher:
         start = 0
         for part in batch.parts:
             rows = slice(start, start + len(part))
-            tracing.past("device", device_s, parent=part.call.trace, attributes={"facet.batch_faces": len(batch.faces)})
+            tracing.record_span(
+                "device", device_s, parent=part.call.trace, attributes={"facet.batch_faces": len(batch.faces)}
+            )
             part.call.settle(Embeddings(values=embeddings.values[rows], norms=embeddings.norms[rows]), device_s)
             start = rows.stop
 

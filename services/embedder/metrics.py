@@ -26,7 +26,7 @@ class BatchMetrics:
 
     def loaded(self, model_id: str) -> None:
         """Tells which model embeds."""
-        self._metrics.answers_with(model_id)
+        self._metrics.set_default_model(model_id)
 
     def queued(self, faces: int) -> None:
         """Sets the queue's depth, in faces."""

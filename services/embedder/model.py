@@ -43,7 +43,7 @@ def choose_model(store: ModelStore, *, name: str, weights: Path | None) -> Model
     except InvalidRequest as error:
         raise NotReady(f"FACET_EMBEDDER_MODEL: {error}") from error
     if entry.tier != TIER:
-        raise NotReady(f"FACET_EMBEDDER_MODEL: {entry.name} is a model of the {entry.tier}")
+        raise NotReady(f"FACET_EMBEDDER_MODEL: {entry.name} is a model for the {entry.tier}")
     return _known(entry, store.require(entry.name))
 
 

@@ -206,7 +206,7 @@ def test_second_gateway_is_refused_the_file(gateway: RunningTier, settings: dict
         check=False,
     )
     assert ended.returncode == 1
-    assert f"FACET_GATEWAY_AUDIT_LOG: {path} is written by another process" in ended.stderr
+    assert f"FACET_GATEWAY_AUDIT_LOG: {path} is in use by another process" in ended.stderr
 
 
 def test_killed_gateway_goes_on_with_its_log(

@@ -123,8 +123,7 @@ def test_a_person_who_appears_twice_is_hidden_twice_and_the_answer_says_why(
     answer = anonymize(client, jpeg(twice), "keep", astronaut_jpeg)
     assert (answer.status_code, answer.headers["X-Facet-Faces"]) == (200, "2")
     assert (
-        "keep[0]: in doubt, since another face or another reference is nearly as alike"
-        in answer.headers["X-Facet-Notice"]
+        "keep[0]: ambiguous, since another face or reference is nearly as similar" in answer.headers["X-Facet-Notice"]
     )
     assert anonymize(client, jpeg(twice), "only", astronaut_jpeg).headers["X-Facet-Faces"] == "2"
 
@@ -150,7 +149,7 @@ def test_a_reference_too_soft_to_tell_people_apart_is_refused(
     soft = astronaut.resize((90, 90), Image.Resampling.LANCZOS).filter(ImageFilter.GaussianBlur(1)).resize((512, 512))
     for field in ("keep", "only"):
         refusal = refusal_of_response(anonymize(client, astronaut_jpeg, field, astronaut_jpeg, jpeg(soft)))
-        assert refusal.detail.startswith(f"{field}[1]: the face is too small or too soft to tell people apart; send")
+        assert refusal.detail.startswith(f"{field}[1]: the face is too small or too blurred to recognise; send")
 
 
 def test_a_model_without_a_curve_keeps_nobody_and_names_the_command(

@@ -198,7 +198,7 @@ async def test_expired_certificate_of_the_gateway_is_named_until_it_is_renewed(
     mounted.gateway.swap(AUTHORITY.issue(CLIENT, names=["gateway"], lifetime_s=2))
     async with gateways_client(tier, mounted.gateway) as tiers:
         await hide(tiers, astronaut_jpeg)
-        assert "The gateway's own certificate (FACET_TLS_CERTIFICATE) ended at" in await eventually_refused(
+        assert "The gateway's own certificate (FACET_TLS_CERTIFICATE) expired at" in await eventually_refused(
             tiers, astronaut_jpeg
         )
         mounted.gateway.swap(AUTHORITY.issue(CLIENT, names=["gateway"]))

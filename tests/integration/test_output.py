@@ -60,4 +60,4 @@ def test_format_that_is_none_is_refused_by_name(
 ) -> None:
     refusal = refusal_of_call(anonymizer.AnonymizeImage, request(output))
     assert refusal.reason == "INVALID_REQUEST"
-    assert refusal.detail == f"output: {output} is no value of OutputFormat"
+    assert refusal.detail == f"output: {output} is not a valid OutputFormat"

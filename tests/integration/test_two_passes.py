@@ -95,7 +95,7 @@ def test_faces_of_another_picture_are_refused(
     [
         ({"box": {**CORNER, "x_max": 400}}, "faces.faces[1].box: "),
         ({"box": {**CORNER, "x_max": float("nan")}}, "faces.faces[1].box.x_max: "),
-        ({"bocks": CORNER}, "faces.faces[1].bocks: there is no such field"),
+        ({"bocks": CORNER}, "faces.faces[1].bocks: unknown field"),
         ({"box": {**CORNER, "x_max": 1e9}}, "a region reaches too far"),
     ],
 )
@@ -119,7 +119,7 @@ def test_a_document_too_large_is_refused(client: httpx.Client, astronaut_jpeg: b
         ([("faces", b"{}"), ("keep", b"{}")], "exclude each other"),
         ([("faces", b"{}"), ("only", b"{}")], "exclude each other"),
         ([("faces", b"{}"), ("faces", b"{}")], "faces: at most 1"),
-        ([("fases", b"{}")], "none of faces, image, keep, only"),
+        ([("fases", b"{}")], "not one of faces, image, keep, only"),
         ([("image", b"another")], "Too many files named 'image'"),
     ],
 )

@@ -109,7 +109,7 @@ def test_a_receipt_and_a_check_do_not_vouch_for_faces_that_were_not_given(
     assert (claims["chosen_by"], claims["faces_found"], claims["faces_visible"]) == ("caller", None, 2)
     assert claims["detection_model"] == ""
     assert claims["check_model"]
-    assert ("outside of the picture" in answer.headers["X-Facet-Notice"]) == bool(boxes)
+    assert ("outside the picture" in answer.headers["X-Facet-Notice"]) == bool(boxes)
 
     (tmp_path / "hidden.png").write_bytes(answer.content)
     command = [sys.executable, "-c", "from cli.app import app; app()", "verify-receipt"]
@@ -162,4 +162,4 @@ def test_no_given_faces_get_round_a_check_that_the_owner_forces(
     assert answer.headers["X-Facet-Check"].startswith("passed; ")
     unasked = 2 - sum(box is HER_FACE for box in boxes)
     assert f"{unasked} more face" in answer.headers["X-Facet-Notice"]
-    assert "than given, as the check found" in answer.headers["X-Facet-Notice"]
+    assert "hidden than given: found by the check" in answer.headers["X-Facet-Notice"]

@@ -83,7 +83,7 @@ class Component:
         return _to_samples(levels).reshape(-1, BLOCK_PX, BLOCK_PX)
 
     def replace(self, at: Positions, samples: Blocks) -> None:
-        """Has samples stand in the place of needed blocks."""
+        """Replaces needed blocks by samples."""
         levels = samples.reshape(-1, BLOCK_VALUES).astype(np.float32) - _MIDDLE
         self._kept[self._slots[at]] = _quantised(levels @ _DCT_2D.T, self._steps)
         self._replaced[at] = True

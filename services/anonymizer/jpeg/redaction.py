@@ -116,7 +116,7 @@ def _planes(picture: Picture, cutouts: Sequence[Cutout], redaction: Redaction, t
     assert isinstance(header, JpegImagePlugin.JpegImageFile)  # noqa: S101  (for the type checker)
     colours = _COLOURS[stored.colour_space]
     if (stored.width_px, stored.height_px) != header.size or len(header.layer) != len(colours):
-        raise UnsupportedJpegError("its header can be read in two ways")
+        raise UnsupportedJpegError("its header is ambiguous")
     if not all(table in header.quantization and all(header.quantization[table]) for *_, table in header.layer):
         raise UnsupportedJpegError("a quantisation table is missing or holds a step of 0")
     most_across, most_down = (max(layer[axis] for layer in header.layer) for axis in (1, 2))

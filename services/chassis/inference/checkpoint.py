@@ -37,7 +37,7 @@ def read_state(path: Path) -> State:
     if isinstance(content, dict) and WRAPPER_KEY in content:
         content = content[WRAPPER_KEY]
     if not _is_state(content):
-        raise NotReady(f"{path.name} holds something else than named tensors")
+        raise NotReady(f"{path.name} does not hold named tensors")
     return {
         key.removeprefix(PARALLEL_PREFIX): value.float() if value.is_floating_point() else value
         for key, value in content.items()

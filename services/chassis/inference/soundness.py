@@ -41,13 +41,13 @@ def disagreement(run: Run[Input], reference: Run[Input], inputs: Iterable[Input]
         first = [answer.copy() for answer in run(given)]
         again = run(given)
         if not all(np.isfinite(answer).all() for answer in first):
-            return f"input {number} has answers that are no numbers"
+            return f"input {number} has outputs that are not finite"
         if not all(np.array_equal(one, other) for one, other in zip(first, again, strict=True)):
-            return f"input {number} has other answers at each call"
+            return f"input {number} has different outputs at each call"
         for answer, expected in zip(first, reference(given), strict=True):
             off = _size(answer.astype(np.float64) - expected) / max(_size(expected), _LEAST)
             if not off <= most:
-                return f"input {number} has answers that are off by {off:.0%}"
+                return f"input {number} has outputs that are off by {off:.0%}"
     return ""
 
 

@@ -37,7 +37,7 @@ def _encrypted_or_local(url: str) -> str:
         return url
     if parts.scheme == "http" and parts.hostname in LOOPBACK_HOSTS:
         return url
-    raise ValueError("must be an https:// URL; http:// is for this machine alone")
+    raise ValueError("must be an https:// URL; http:// is only allowed for this machine")
 
 
 class _Value(BaseModel):

@@ -36,7 +36,7 @@ _TRANSPOSITIONS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_DAMAGED = "the picture is damaged, truncated or of a rare kind and cannot be decoded; save it anew as 8-bit RGB"
+_DAMAGED = "the picture is damaged, truncated or of a rare kind and cannot be decoded; save it again as 8-bit RGB"
 _STRIP_PX = 1 << 20
 
 # Of 16-bit colour Pillow unpacks the upper byte of each sample. Told the other byte order, it unpacks the lower one.
@@ -84,7 +84,7 @@ def open_file(content: bytes) -> Image.Image:
     except UnidentifiedImageError as error:
         if any(begins(content[:16]) for _, begins in (Image.OPEN[name] for name in _DECODERS) if begins):
             raise InvalidPicture(_DAMAGED) from error
-        raise UnsupportedFormat(f"the content is not a picture that is accepted; send one of {ACCEPTED}") from error
+        raise UnsupportedFormat(f"the content is not an accepted picture; send one of {ACCEPTED}") from error
 
 
 def _prepare_decoders() -> None:
@@ -230,7 +230,7 @@ def _upright(image: Image.Image, content: bytes) -> Image.Image:
     raw_mode, white_is_zero = _raw_mode(image), _white_is_zero(image)
     image.load()
     if image.size != size:
-        raise InvalidPicture("the picture's header tells another size than its pixels have; save it anew")
+        raise InvalidPicture("the picture's header and pixels disagree about its size; save it again")
     if "transparency" in image.info and image.mode in ("P", "RGB", "L", "1"):
         image = image.convert("LA" if image.mode in ("L", "1") else "RGBA")
     elif image.mode in _CONVERTED_MODES:

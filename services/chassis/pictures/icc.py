@@ -88,7 +88,7 @@ def _rebuilt(profile: bytes, space: bytes) -> bytes:
         or connection not in (b"XYZ ", b"Lab ")
         or intent > _LARGEST_INTENT
     ):
-        raise MalformedProfileError("no profile of these pixels")
+        raise MalformedProfileError("no profile for these pixels")
     tags = _tags(profile[:size])
     kept, by_table = _grey_of(tags, connection) if of_space != space else _kept(tags, space, connection)
     kept |= _read(tags, _WHITE)
@@ -126,7 +126,7 @@ def _kept(tags: Mapping[bytes, bytes], space: bytes, connection: bytes) -> tuple
         return _read(tags, _MATRIX), False
     by_table = {name: reader for name, reader in _TABLES.items() if name in tags}
     if not by_table:
-        raise MalformedProfileError("nothing says how values become colours")
+        raise MalformedProfileError("it does not define how values become colours")
     return _read(tags, by_table), True
 
 

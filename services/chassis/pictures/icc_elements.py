@@ -106,7 +106,7 @@ def read_code_points(data: bytes) -> CodePoints:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Curve:
+class ToneCurve:
     """A rising curve from 0..1 to 0..1: a formula with its parameters, or points at equal distances."""
 
     formula: int | None = None
@@ -133,7 +133,7 @@ class Curve:
         return x ** (self.points[0] / 256) if self.points else x
 
 
-def read_curve(data: bytes) -> tuple[Curve, int]:
+def read_curve(data: bytes) -> tuple[ToneCurve, int]:
     """A `curv` or `para` element and how many bytes it takes."""
     kind = data[:4]
     if kind == b"curv":
@@ -142,13 +142,13 @@ def read_curve(data: bytes) -> tuple[Curve, int]:
         if size > len(data) or count > _MOST_POINTS:
             raise MalformedProfileError("a curve that ends beyond its element, or is absurdly long")
         points = np.frombuffer(data, ">u2", count, 12)
-        return Curve(points=(int(points[0]),) if count == 1 else rising(points)), size
+        return ToneCurve(points=(int(points[0]),) if count == 1 else rising(points)), size
     if kind != b"para":
-        raise MalformedProfileError("an element that is no curve")
+        raise MalformedProfileError("an element that is not a curve")
     (formula,) = struct.unpack_from(">H", data, 8)
     if formula >= len(_PARAMETERS):
         raise MalformedProfileError("a curve of an unknown formula")
-    curve = Curve(formula=formula, parameters=_fixed(data, 12, _PARAMETERS[formula]))
+    curve = ToneCurve(formula=formula, parameters=_fixed(data, 12, _PARAMETERS[formula]))
     if curve.parameters[0] <= 0:
         raise MalformedProfileError("an exponent that turns a curve upside down")
     at_points = curve(np.linspace(0, 1, CURVE_POINTS))
@@ -241,7 +241,7 @@ def read_table(data: bytes) -> Table:
     grid, at = _read_grid(data, at, (side,) * channels, outputs, sample_bytes)
     tables, at = _tables(data, at, (outputs, entries[1]), sample_bytes)
     table = Table(inputs=inputs, grid=grid, outputs=tables)
-    _check_colours(grid.nodes, Curve(points=tables[0])(grid.nodes[..., 0]))
+    _check_colours(grid.nodes, ToneCurve(points=tables[0])(grid.nodes[..., 0]))
     return table
 
 
@@ -275,17 +275,17 @@ def _samples(values: Values, sample_bytes: int) -> bytes:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pipeline:
+class LutPipeline:
     """How device values become colours, in steps (`mAB `); a step may be left out, the last one not."""
 
-    first: tuple[Curve, ...]
+    first: tuple[ToneCurve, ...]
     """A curve for each channel, before the grid; with the grid alone."""
     grid: Grid | None
-    middle: tuple[Curve, ...]
+    middle: tuple[ToneCurve, ...]
     """A curve for each output of the grid, before the matrix; with the matrix alone."""
     matrix: tuple[int, ...]
     """Three rows and a column of offsets, in 65536ths."""
-    last: tuple[Curve, ...]
+    last: tuple[ToneCurve, ...]
 
     def to_bytes(self) -> bytes:
         """With its kind."""
@@ -304,7 +304,7 @@ class Pipeline:
         return struct.pack(">4s4xBBxx5I", b"mAB ", channels, len(self.last), *offsets) + b"".join(parts)
 
 
-def read_pipeline(data: bytes) -> Pipeline:
+def read_pipeline(data: bytes) -> LutPipeline:
     """An `mAB ` element from 3 or 4 channels to a colour."""
     kind, channels, outputs, at_last, at_matrix, at_middle, at_grid, at_first = struct.unpack_from(">4s4xBBxx5I", data)
     if kind != b"mAB " or channels not in _LIGHTNESS_FALLS or outputs != 3 or not at_last:  # noqa: PLR2004
@@ -317,7 +317,7 @@ def read_pipeline(data: bytes) -> Pipeline:
         if sample_bytes not in (1, 2):
             raise MalformedProfileError("samples of an unknown size")
         grid, _ = _read_grid(data, at_grid + 20, sides, outputs, sample_bytes)
-    pipeline = Pipeline(
+    pipeline = LutPipeline(
         first=_read_curves(data, at_first, channels) if at_first else (),
         grid=grid,
         middle=_read_curves(data, at_middle, outputs) if at_middle else (),
@@ -329,7 +329,7 @@ def read_pipeline(data: bytes) -> Pipeline:
     return pipeline
 
 
-def _after_grid(pipeline: Pipeline, values: Values) -> Values:
+def _after_grid(pipeline: LutPipeline, values: Values) -> Values:
     if pipeline.matrix:
         values = np.stack([curve(values[..., i]) for i, curve in enumerate(pipeline.middle)], axis=-1)
         matrix = np.array(pipeline.matrix) / _FIXED
@@ -337,7 +337,7 @@ def _after_grid(pipeline: Pipeline, values: Values) -> Values:
     return np.stack([curve(values[..., i]) for i, curve in enumerate(pipeline.last)], axis=-1)
 
 
-def _read_curves(data: bytes, at: int, count: int) -> tuple[Curve, ...]:
+def _read_curves(data: bytes, at: int, count: int) -> tuple[ToneCurve, ...]:
     curves = []
     for _ in range(count):
         curve, size = read_curve(data[at:])
@@ -346,7 +346,7 @@ def _read_curves(data: bytes, at: int, count: int) -> tuple[Curve, ...]:
     return tuple(curves)
 
 
-def _curves_to_bytes(curves: Sequence[Curve]) -> bytes:
+def _curves_to_bytes(curves: Sequence[ToneCurve]) -> bytes:
     return b"".join(_padded(curve.to_bytes()) for curve in curves)
 
 

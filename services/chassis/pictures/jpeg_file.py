@@ -114,16 +114,16 @@ def _check_frame(kind: int, payload: bytes) -> None:
         return
     bits, height_px, components = payload[0], int.from_bytes(payload[1:3]), payload[5]
     if kind not in _DECODED_KINDS:
-        reason = f"a JPEG of kind SOF{kind - 0xC0}, which no browser shows"
+        reason = f"a JPEG of kind SOF{kind - 0xC0}, which browsers cannot show"
     elif bits != 8:  # noqa: PLR2004
-        reason = f"a JPEG of {bits} bits a sample, which no browser shows"
+        reason = f"a JPEG of {bits} bits a sample, which browsers cannot show"
     elif components not in _COMPONENTS:
         reason = f"a JPEG of {components} components; 1, 3 or 4 are accepted"
     elif not height_px:
         reason = "a JPEG that gives no height in its header"
     else:
         return
-    raise InvalidPicture(f"this is {reason}: save it anew as an ordinary JPEG, or as PNG")
+    raise InvalidPicture(f"this is {reason}: save it again as an ordinary JPEG, or as PNG")
 
 
 def has_icc_profile(segments: Sequence[tuple[str, bytes]]) -> bool:

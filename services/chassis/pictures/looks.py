@@ -18,7 +18,7 @@ from PIL import Image
 
 from services.chassis.pictures.geometry import Point, RgbImage
 from services.chassis.pictures.pixels import Samples
-from services.chassis.pictures.resampling import rounded, shrunk
+from services.chassis.pictures.resampling import resize_area, rounded
 from services.chassis.pictures.srgb import ToSrgb
 
 OPAQUE_FROM = 250
@@ -261,4 +261,4 @@ def fitted(pixels: RgbImage, size: tuple[int, int], long_side_px: int | None) ->
     if shrink == 1:
         return pixels
     wanted = (max(1, round(size[0] * shrink)), max(1, round(size[1] * shrink)))
-    return rounded(shrunk(pixels, wanted), np.dtype(np.uint8))
+    return rounded(resize_area(pixels, wanted), np.dtype(np.uint8))

@@ -62,7 +62,7 @@ def _chunks(content: bytes) -> Iterator[tuple[bytes, int, int]]:
         if kind == b"IEND":
             return
         at = end
-    raise InvalidPicture("the PNG file has too many chunks; save it anew")
+    raise InvalidPicture("the PNG file has too many chunks; save it again")
 
 
 def _intact(content: bytes, start: int, end: int) -> bool:

@@ -32,7 +32,7 @@ _HALF = np.float32(0.5)  # added before what cuts off, it rounds
 _KEPT_WEIGHTS = 128
 
 
-def shrunk(levels: Levels | Samples, size: tuple[int, int]) -> Levels:
+def resize_area(levels: Levels | Samples, size: tuple[int, int]) -> Levels:
     """Averages of the areas that the new pixels cover (INTER_AREA).
 
     Args:
@@ -63,7 +63,7 @@ def enlarged(levels: Levels, size: tuple[int, int], interpolation: Interpolation
     return _down(interpolation(levels.shape[0], height), rows)
 
 
-def drawn(levels: Levels, like: Samples, interpolation: Interpolation) -> Samples:
+def resize_like(levels: Levels, like: Samples, interpolation: Interpolation) -> Samples:
     """The same in place of `like` and in its type, rounded; takes little more memory than the answer."""
     height, width = like.shape[:2]
     rows = _flat(_across(interpolation(levels.shape[1], width), levels)) + _HALF
@@ -72,11 +72,11 @@ def drawn(levels: Levels, like: Samples, interpolation: Interpolation) -> Sample
     lines = np.empty((_at_once(like, 2 * _CACHED_VALUES), rows.shape[1]), np.float32)
     for new, old in _parts(down, len(lines)):
         part = _flat(samples[new])
-        _cut_off(np.matmul(down[new, old], rows[old], out=lines[: len(part)]), part)
+        _clip_to(np.matmul(down[new, old], rows[old], out=lines[: len(part)]), part)
     return samples
 
 
-def drawn_as_cells(levels: Levels, like: Samples) -> Samples:
+def resize_nearest(levels: Levels, like: Samples) -> Samples:
     """Each value as a rectangle of one colour (INTER_NEAREST)."""
     height, width = like.shape[:2]
     lines = rounded(levels, like.dtype)[:, _nearest(levels.shape[1], width)]
@@ -91,7 +91,7 @@ def blurred(levels: Levels, *, across_px: float, down_px: float) -> Levels:
 def rounded(levels: Levels, dtype: np.dtype[Sample]) -> NDArray[Sample]:
     """To the nearest of the values that the type has."""
     samples = np.empty(levels.shape, dtype)
-    _cut_off(levels + _HALF, samples)
+    _clip_to(levels + _HALF, samples)
     return samples
 
 
@@ -125,7 +125,7 @@ def _areas(of: int, to: int) -> Weights:
     """Counted in whole numbers, so that what does not overlap weighs nothing at all."""
     new, old = np.arange(to)[:, None] * of, np.arange(of) * to
     overlaps = np.minimum(new + of, old + to) - np.maximum(new, old)
-    return _kept(np.maximum(overlaps, 0) / of)
+    return _frozen(np.maximum(overlaps, 0) / of)
 
 
 @lru_cache(_KEPT_WEIGHTS)
@@ -147,10 +147,10 @@ def _weights(of: int, first: NDArray[np.int64], taps: NDArray[np.float64]) -> We
     weights = np.zeros((first.size, of))
     columns = np.clip(first[:, None] + np.arange(taps.shape[1]), 0, of - 1)
     np.add.at(weights, (np.arange(first.size)[:, None], columns), taps)
-    return _kept(weights)
+    return _frozen(weights)
 
 
-def _kept(weights: NDArray[np.float64]) -> Weights:
+def _frozen(weights: NDArray[np.float64]) -> Weights:
     """As it may be shared."""
     kept = weights.astype(np.float32)
     kept.flags.writeable = False
@@ -161,7 +161,7 @@ def _nearest(of: int, to: int) -> NDArray[np.int64]:
     return np.arange(to) * of // to
 
 
-def _cut_off(levels: Levels, into: Samples) -> None:
+def _clip_to(levels: Levels, into: Samples) -> None:
     """To the value below of those that the type has; overwrites the levels."""
     np.clip(levels, 0, np.iinfo(into.dtype).max + _HALF, out=levels)
     np.copyto(into, levels, casting="unsafe")

@@ -36,13 +36,13 @@ def check_tiff(content: bytes) -> None:
         for _ in range(_DIRECTORIES):
             (tags,) = struct.unpack_from(count, content, at)
             if tags > MAX_TAGS:
-                raise InvalidPicture(f"the TIFF has {tags} tags, and at most {MAX_TAGS} are read; save it anew")
+                raise InvalidPicture(f"the TIFF has {tags} tags, and at most {MAX_TAGS} are read; save it again")
             at += struct.calcsize(count)
             for index in range(tags):
                 tag, kind, values = struct.unpack_from(entry, content, at + index * entry_bytes)
                 if values > MAX_VALUES and kind not in _BYTES_TYPES:
                     raise InvalidPicture(
-                        f"the TIFF has {values} values of tag {tag}, and at most {MAX_VALUES} are read; save it anew, "
+                        f"the TIFF has {values} values of tag {tag}, and at most {MAX_VALUES} are read; save it again, "
                         "in larger strips or tiles"
                     )
             (at,) = struct.unpack_from(offset, content, at + tags * entry_bytes)

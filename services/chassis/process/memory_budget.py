@@ -1,4 +1,4 @@
-"""The memory that pictures in work may take together: who finds it taken waits, so that a container is not ended."""
+"""A memory budget shared by the pictures in work: callers block when it is exhausted, so no container is OOM-killed."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class MemoryBudget:
         if needed_bytes > self._total_bytes:
             needed_mib, total_mib = math.ceil(needed_bytes / _MIB), math.floor(self._total_bytes / _MIB)
             raise TooLarge(
-                f"the picture takes about {needed_mib} MiB to work on, and this server has {total_mib}; send it with "
+                f"the picture takes about {needed_mib} MiB to process, and this server has {total_mib}; send it with "
                 "fewer pixels, or regions, or give the server more memory"
             )
         with self._in_turn(), self._freed:

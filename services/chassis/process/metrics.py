@@ -46,7 +46,7 @@ class TierMetrics:
             registry=self.registry,
         )
         self.calls_in_progress = Gauge(
-            f"{self.prefix}_calls_in_progress", "Calls being worked on or waiting.", registry=self.registry
+            f"{self.prefix}_calls_in_progress", "Calls in progress or waiting.", registry=self.registry
         )
         self.queue_depth = Gauge(
             f"{self.prefix}_queue_depth", "Pieces of work waiting for a worker.", registry=self.registry
@@ -58,12 +58,12 @@ class TierMetrics:
             registry=self.registry,
         )
         self.refusals = Counter(
-            f"{self.prefix}_refusals", "Pieces of work refused because the queue was full.", registry=self.registry
+            f"{self.prefix}_refusals", "Pieces of work rejected because the queue was full.", registry=self.registry
         )
         self.ready = Gauge(f"{self.prefix}_ready", "1 while calls are served, else 0.", registry=self.registry)
         self.certificate_expiry = Gauge(
             f"{self.prefix}_certificate_expiry_timestamp_seconds",
-            "When a certificate in use ends, by what it is used for; absent without TLS.",
+            "When a certificate in use expires, by its use; absent without TLS.",
             ("certificate",),
             registry=self.registry,
         )
@@ -78,13 +78,13 @@ class TierMetrics:
             "Version of the software, and the model that answers where a request names none.",
             registry=self.registry,
         )
-        self.answers_with("")
+        self.set_default_model("")
 
-    def answers_with(self, model_id: str) -> None:
+    def set_default_model(self, model_id: str) -> None:
         """Tells which model answers where a request names none; empty for none."""
         self._info.info({"version": facet_version(), "model_id": model_id})
 
-    def tell_end_of_certificate(self, use: str, end: Callable[[], datetime]) -> None:
+    def export_certificate_expiry(self, use: str, end: Callable[[], datetime]) -> None:
         """Tells when the certificate for `use` ends; `end` is asked at each look, as certificates are renewed."""
         self.certificate_expiry.labels(use).set_function(lambda: end().timestamp())
 

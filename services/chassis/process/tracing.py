@@ -94,7 +94,7 @@ def fail(failed: Span, reason: str) -> None:
         failed.set_status(Status(StatusCode.ERROR, reason))
 
 
-def past(name: str, seconds: float, *, parent: str = "", attributes: Attributes | None = None) -> None:
+def record_span(name: str, seconds: float, *, parent: str = "", attributes: Attributes | None = None) -> None:
     """A span that began so many seconds ago and ends now: of what waited, and knew only afterwards for how long."""
     end_ns = time.time_ns()
     began_ns = end_ns - round(seconds * 1e9)
@@ -121,12 +121,12 @@ def to_collector(tier: str) -> Iterator[None]:
         return
     for name in _PROTOCOLS:
         if os.environ.get(name, "grpc") != "grpc":
-            raise InvalidRequest(f"{name}: traces are sent by grpc alone (most collectors take that on port 4317)")
+            raise InvalidRequest(f"{name}: traces are only sent over grpc (most collectors accept it on port 4317)")
     try:
         from services.chassis.process.otlp import sending  # noqa: PLC0415  (nobody else pays for it)
     except ModuleNotFoundError as error:
         raise InvalidRequest(
-            f"{named} is set, and what sends traces is not installed: pip install 'facet-privacy[tracing]', or unset it"
+            f"{named} is set, but its exporter is not installed: pip install 'facet-privacy[tracing]', or unset it"
         ) from error
     with sending(tier) as tracer:
         _InUse.tracer = tracer

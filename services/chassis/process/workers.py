@@ -110,7 +110,7 @@ class WorkerPool:
 
 def _traced(work: Callable[[], T], waited_s: float, patience: Patience) -> T:
     """In the context of whoever asked for the work."""
-    tracing.past("queue", waited_s)
+    tracing.record_span("queue", waited_s)
     with tracing.span("work"), awaited_by(patience):
         still_awaited()
         return work()

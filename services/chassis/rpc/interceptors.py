@@ -38,7 +38,7 @@ class NoRequest(InvalidRequest):
 
 
 @dataclass(slots=True)
-class _Call:
+class _LoggedCall:
     """What the access log tells of one call."""
 
     method: str
@@ -188,11 +188,11 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             if not limit.expired():
                 raise
             raise DeadlinePassed(
-                f"the call took longer than {self._most_s:g} s, which is all that one may take here (FACET_MAX_CALL_S)"
+                f"the call took longer than {self._most_s:g} s, the limit here (FACET_MAX_CALL_S)"
             ) from error
 
     @asynccontextmanager
-    async def _observed(self, method: str, context: Context) -> AsyncIterator[_Call]:
+    async def _observed(self, method: str, context: Context) -> AsyncIterator[_LoggedCall]:
         metadata = dict(context.invocation_metadata() or ())
         proposed = metadata.get(request_id.HEADER)
         request_id.current_request_id.set(request_id.accept(proposed if isinstance(proposed, str) else None))
@@ -203,8 +203,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                 yield record
 
     @asynccontextmanager
-    async def _recorded(self, name: str, context: Context, span: Span) -> AsyncIterator[_Call]:
-        record = _Call(method=name)
+    async def _recorded(self, name: str, context: Context, span: Span) -> AsyncIterator[_LoggedCall]:
+        record = _LoggedCall(method=name)
         started = time.perf_counter()
         code = grpc.StatusCode.OK
         self._metrics.calls_in_progress.inc()

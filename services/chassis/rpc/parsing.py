@@ -48,8 +48,8 @@ class Parser:
     def _parse_bounded(self, content: bytes) -> Message:
         if not _is_within(content, self._kind, MAX_FIELDS, MAX_STRUCTURE_BYTES):
             raise InvalidRequest(
-                f"the message is built of too many parts: at most {MAX_FIELDS} fields and {MAX_STRUCTURE_BYTES} bytes "
-                "beside its picture are read; send fewer faces or regions a call"
+                f"the message has too many parts: at most {MAX_FIELDS} fields and {MAX_STRUCTURE_BYTES} bytes "
+                "besides its picture are read; send fewer faces or regions a call"
             )
         return self._parsed(content)
 

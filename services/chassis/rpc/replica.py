@@ -28,7 +28,7 @@ def check_attempts(metadata: Mapping[str, str | bytes]) -> None:
     """
     previous = metadata.get(_PREVIOUS_ATTEMPTS, "")
     if isinstance(previous, str) and previous.isdecimal() and int(previous) >= _MOST_ATTEMPTS:
-        raise NotReady("two replicas have not answered this call; send it anew if it is not what ended them")
+        raise NotReady("two replicas have failed on this call; send it again unless it may have crashed them")
 
 
 @cache

@@ -67,7 +67,7 @@ async def _serve(name: str, settings: TierSettings, make_tier: Callable[[TierMet
 
     identities = identities_of(shared.tls)
     if identities is not None:
-        metrics.tell_end_of_certificate("grpc", lambda: identities.current().ends)
+        metrics.export_certificate_expiry("grpc", lambda: identities.current().ends)
     port = _listen(server, shared.host, settings.port, f"FACET_{name.upper()}_PORT", identities)
     servers, health_port = [server], shared.health_port
     if health_port is not None:

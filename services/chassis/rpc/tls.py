@@ -111,7 +111,7 @@ def _read_identity(certificate: Path, key: Path, authority: Path) -> Identity:
     try:
         private_key = load_pem_private_key(identity.key, password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:  # TypeError: it wants a password
-        raise InvalidRequest(f"{key} holds no private key in PEM without a password") from error
+        raise InvalidRequest(f"{key} does not hold a PEM private key without a password") from error
     if private_key.public_key() != _certificates(certificate, chain)[0].public_key():
         raise InvalidRequest(f"{key} is not the key of {certificate}")
     return identity
@@ -121,7 +121,7 @@ def _certificates(path: Path, pem: bytes) -> list[x509.Certificate]:
     try:
         return x509.load_pem_x509_certificates(pem)
     except ValueError as error:
-        raise InvalidRequest(f"{path} holds no certificate in PEM") from error
+        raise InvalidRequest(f"{path} does not hold a PEM certificate") from error
 
 
 def _configuration(identity: Identity) -> grpc.ServerCertificateConfiguration:

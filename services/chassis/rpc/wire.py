@@ -48,7 +48,7 @@ def landmarks_from_wire(messages: Iterable[pb.Landmark], *, field: str) -> dict[
     for message in messages:
         kind = _FROM_WIRE.get(message.type)
         if kind is None or kind in landmarks:
-            raise InvalidRequest(f"{field}: each landmark needs a known type, and each type stands at most once")
+            raise InvalidRequest(f"{field}: each landmark needs a known type, and each type at most once")
         point = Point(message.position.x, message.position.y)
         if not (math.isfinite(point.x) and math.isfinite(point.y)):
             raise InvalidRequest(f"{field}: every number must be finite")

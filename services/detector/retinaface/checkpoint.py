@@ -9,16 +9,16 @@ import torch
 
 from services.chassis.errors import NotReady
 from services.chassis.inference.checkpoint import load_strictly, read_state
-from services.detector.retinaface.network import RetinaFace, retinaface_mobilenet025, retinaface_resnet50
+from services.detector.retinaface.network import RetinaFaceNetwork, retinaface_mobilenet025, retinaface_resnet50
 
 # A key that only one architecture has.
-_ARCHITECTURES: Mapping[str, Callable[[], RetinaFace]] = {
+_ARCHITECTURES: Mapping[str, Callable[[], RetinaFaceNetwork]] = {
     "body.stage1.0.0.weight": retinaface_mobilenet025,
     "body.layer1.0.conv1.weight": retinaface_resnet50,
 }
 
 
-def load_network(path: Path) -> RetinaFace:
+def load_network(path: Path) -> RetinaFaceNetwork:
     """Reads a checkpoint of either architecture.
 
     Args:

@@ -59,7 +59,7 @@ def decode(  # noqa: PLR0913  (the three outputs and what they refer to)
     return found
 
 
-def without_overlapping(found: Findings, max_iou: float = 0.4) -> Findings:
+def non_maximum_suppression(found: Findings, max_iou: float = 0.4) -> Findings:
     """Greedy non-maximum suppression, with areas counted as the reference implementation counts them (+1 pixel)."""
     pairs = alike_pairs(found, Overlapping(max_iou), least_iou=max_iou, pixel=1.0)
     owner = first_come(len(found), pairs)

@@ -14,14 +14,14 @@ from services.chassis.pictures.geometry import Box, LandmarkType, Point, RgbImag
 from services.chassis.process.processors import available_processors
 from services.detector.faces import Face
 from services.detector.retinaface.checkpoint import load_network
-from services.detector.retinaface.decoding import Findings, decode, without_overlapping
-from services.detector.retinaface.engine import Answers, Engine, Run
-from services.detector.retinaface.network import RetinaFace as Network
+from services.detector.retinaface.decoding import Findings, decode, non_maximum_suppression
+from services.detector.retinaface.engine import Answers, InferenceEngine, Run
+from services.detector.retinaface.network import RetinaFaceNetwork
 from services.detector.retinaface.padding import inside, padded
 from services.detector.retinaface.trial import objection, sound
 
 _log = logging.getLogger("facet.detector")
-_NO_NUMBERS = "an answer held values that are no numbers, or absurdly large"
+_NO_NUMBERS = "the network returned values that are not finite, or absurdly large"
 
 _LANDMARK_TYPES = (
     LandmarkType.LEFT_EYE,
@@ -47,7 +47,7 @@ class RetinaFace:
         weights: Path,
         precision: Precision = Precision.AUTO,
         *,
-        compiled: Callable[[Network, Precision], Run] = Engine,
+        compiled: Callable[[RetinaFaceNetwork, Precision], Run] = InferenceEngine,
     ) -> None:
         """Reads and prepares the weights. bfloat16 is tried out, and given up for float32 where it computes wrongly.
 
@@ -85,7 +85,7 @@ class RetinaFace:
         canvas = padded(picture)
         answers = self._answers(canvas)
         found = decode(*answers, height=canvas.shape[0], width=canvas.shape[1], min_score=min_score)
-        found = without_overlapping(found)
+        found = non_maximum_suppression(found)
         return found if canvas is picture else inside(found, height=height, width=width)
 
     def _answers(self, picture: RgbImage) -> Answers:

@@ -17,7 +17,7 @@ from services.chassis.inference.precision import Precision
 from services.chassis.inference.translation import ANY, translated
 from services.chassis.pictures.geometry import RgbImage
 from services.chassis.process.processors import available_processors
-from services.detector.retinaface.network import RetinaFace
+from services.detector.retinaface.network import RetinaFaceNetwork
 
 _TRAINING_MEAN_RGB = (123.0, 117.0, 104.0)
 _CACHED_OPERATIONS = 1000
@@ -25,12 +25,12 @@ _CACHED_OPERATIONS = 1000
 
 
 Answers = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
-"""The outputs of `RetinaFace.forward` without the batch axis: A x 4, A x 2 and A x 10."""
+"""The outputs of `RetinaFaceNetwork.forward` without the batch axis: A x 4, A x 2 and A x 10."""
 Run = Callable[[RgbImage], Answers]
 """Runs a network on one picture, H x W x 3."""
 
 
-def reference(network: RetinaFace) -> Run:
+def reference(network: RetinaFaceNetwork) -> Run:
     """The network itself, in float32 by torch: slow, and right on every processor."""
 
     def run(picture: RgbImage) -> Answers:
@@ -42,10 +42,10 @@ def reference(network: RetinaFace) -> Run:
     return run
 
 
-class Engine:
+class InferenceEngine:
     """A network made ready for inference. Safe to call from several threads; a call computes on one processor."""
 
-    def __init__(self, network: RetinaFace, precision: Precision) -> None:
+    def __init__(self, network: RetinaFaceNetwork, precision: Precision) -> None:
         """Compiles a copy; `network` must be in evaluation mode and is not changed.
 
         Raises:

@@ -171,7 +171,7 @@ class Head(nn.Module):
         return torch.unflatten(values.permute(0, 2, 3, 1).flatten(1), 1, (-1, self.values))
 
 
-class RetinaFace(nn.Module):
+class RetinaFaceNetwork(nn.Module):
     """The whole network over one body. Module names are the checkpoint's."""
 
     def __init__(self, body: MobileNetBody | ResNetBody, channels: int) -> None:
@@ -200,11 +200,11 @@ class RetinaFace(nn.Module):
         return boxes, logits, landmarks
 
 
-def retinaface_mobilenet025() -> RetinaFace:
+def retinaface_mobilenet025() -> RetinaFaceNetwork:
     """The small network: 426,608 parameters."""
-    return RetinaFace(MobileNetBody(), channels=64)
+    return RetinaFaceNetwork(MobileNetBody(), channels=64)
 
 
-def retinaface_resnet50() -> RetinaFace:
+def retinaface_resnet50() -> RetinaFaceNetwork:
     """The large network: 27,293,600 parameters."""
-    return RetinaFace(ResNetBody(), channels=256)
+    return RetinaFaceNetwork(ResNetBody(), channels=256)

@@ -15,9 +15,9 @@ from services.chassis.pictures.geometry import RgbImage, intersection_over_union
 from services.chassis.pictures.looks import Look
 from services.chassis.process.patience import still_awaited
 from services.detector.faces import Face
-from services.detector.retinaface.agreement import Opinion, agreed
 from services.detector.retinaface.decoding import Findings
 from services.detector.retinaface.detector import RetinaFace, to_faces
+from services.detector.retinaface.fusion import PassResult, fuse
 from services.detector.retinaface.plan import LARGE_MAX_SCALE, Effort, Pass, Tile, plan
 from services.detector.search import FaceSearch, Recall
 
@@ -116,8 +116,8 @@ def search_pixels(model: RetinaFace, picture: RgbImage, effort: Effort, *, min_c
         ]
         running.append((look, parts))
     try:
-        opinions = [
-            Opinion(
+        results = [
+            PassResult(
                 findings=np.concatenate([part.result() for part in parts]),
                 scale=look.scale,
                 largest_clear_px=look.largest_clear_px,
@@ -126,7 +126,7 @@ def search_pixels(model: RetinaFace, picture: RgbImage, effort: Effort, *, min_c
         ]
     finally:  # where one failed, nobody waits for the others; they hold the picture as long as they run
         wait([part for _, parts in running for part in parts if not part.cancel()])
-    return to_faces(agreed(opinions, min_confidence=min_confidence))
+    return to_faces(fuse(results, min_confidence=min_confidence))
 
 
 def _half(picture: RgbImage) -> RgbImage:

@@ -9,7 +9,7 @@ import numpy as np
 from services.chassis.inference.soundness import disagreement, torch_on_one_thread
 from services.chassis.pictures.geometry import RgbImage
 from services.detector.retinaface.engine import Run, reference
-from services.detector.retinaface.network import RetinaFace
+from services.detector.retinaface.network import RetinaFaceNetwork
 from services.detector.retinaface.padding import padded
 
 MOST_OFF = 0.3
@@ -20,7 +20,7 @@ _SIZES = ((64, 64), (2, 320), (320, 1), (3, 3), (128, 192))
 """Height and width, of narrow pictures as well: they are padded as those of callers are."""
 
 
-def objection(run: Run, network: RetinaFace) -> str:
+def objection(run: Run, network: RetinaFaceNetwork) -> str:
     """Why the network's answers in bfloat16 cannot be trusted; empty where they can. Takes a few tenths of a second."""
     with torch_on_one_thread():
         return disagreement(run, reference(network), _pictures(), most=MOST_OFF)

@@ -175,5 +175,5 @@ def test_jpeg_that_cannot_be_rewritten_for_any_reason_is_encoded_anew(
 
     monkeypatch.setattr(jpeg_redaction, "_planes", fails)
     done = hide(JPEG)
-    assert "encoded anew" in done.notice
+    assert "re-encoded" in done.notice
     assert decode(done.content).size == PICTURE.size

@@ -53,7 +53,7 @@ def test_heif_is_answered_as_jpeg_and_the_answer_says_so() -> None:
     image = decode(done.content)
     assert isinstance(image, JpegImagePlugin.JpegImageFile)
     assert (done.media_type, image.size) == ("image/jpeg", (200, 150))
-    assert done.notice == "HEIF is read and not written: this is JPEG."
+    assert done.notice == "HEIF is read but not written: this is JPEG."
     assert JpegImagePlugin.get_sampling(image) == 0
     assert image.info["icc_profile"] == SRGB
     assert max(pixel(image, IN_FACE)) < 8
@@ -93,7 +93,7 @@ def test_transparent_picture_stands_on_white_as_jpeg_and_the_answer_says_so(mode
     assert min(pixel(image, (10, 10))) > 250
     assert pixel(image, (190, 10))[1] < 90
     assert max(pixel(image, IN_FACE)) < 30
-    assert done.notice == "JPEG has no transparency: what was transparent is white."
+    assert done.notice == "JPEG has no transparency: transparent pixels are now white."
 
 
 @pytest.mark.parametrize("output", [AS_JPEG, AS_PNG, AS_WEBP], ids=["JPEG", "PNG", "WEBP"])

@@ -110,10 +110,10 @@ async def test_unclear_faces_are_counted_and_not_compared() -> None:
 
 async def test_an_unclear_reference_is_not_used() -> None:
     found = await search("0.9", person=("1s", "1"))
-    assert [(each.path, "too small or too soft" in each.message) for each in found.references_not_used] == [
+    assert [(each.path, "too small or too blurred" in each.message) for each in found.references_not_used] == [
         ("1s", True)
     ]
-    with pytest.raises(InvalidRequest, match="1s: the face is too small or too soft"):
+    with pytest.raises(InvalidRequest, match="1s: the face is too small or too blurred"):
         await search("0.9", person=("1s",))
 
 
@@ -127,4 +127,4 @@ async def test_without_a_curve_it_needs_a_threshold() -> None:
 
 async def test_what_the_model_cannot_tell_apart_is_said() -> None:
     weak = CurveAnswer(points=CURVE.points, pairs=1000, median_genuine=0.34, calibrated_on="a test")
-    assert "cannot tell so many people apart" in (await search("0.9", curve=weak)).notice
+    assert "cannot distinguish that many people" in (await search("0.9", curve=weak)).notice

@@ -15,7 +15,7 @@ from services.chassis.pictures.picture import Picture, open_picture
 from services.chassis.process.settings import SharedSettings
 from services.detector.blazeface_search import TILE_OVERLAP, BlazeFaceSearch, mirror, tiles
 from services.detector.faces import Face
-from services.detector.merging import without_doubles
+from services.detector.nms import suppress
 from services.detector.search import Recall
 
 
@@ -102,13 +102,13 @@ def test_mirroring_swaps_the_sides() -> None:
 
 
 def test_the_surer_of_two_findings_is_kept() -> None:
-    assert without_doubles([_face(0, 0, 100, 0.6), _face(5, 5, 100, 0.8)]) == [_face(5, 5, 100, 0.8)]
+    assert suppress([_face(0, 0, 100, 0.6), _face(5, 5, 100, 0.8)]) == [_face(5, 5, 100, 0.8)]
 
 
 def test_a_face_cut_off_by_a_tile_is_no_second_face() -> None:
     whole, cut = _face(0, 0, 100, 0.9), _face(60, 60, 30, 0.7)
-    assert without_doubles([cut, whole]) == [whole]
+    assert suppress([cut, whole]) == [whole]
 
 
 def test_neighbouring_faces_stay_two() -> None:
-    assert len(without_doubles([_face(0, 0, 100), _face(80, 0, 100)])) == 2
+    assert len(suppress([_face(0, 0, 100), _face(80, 0, 100)])) == 2

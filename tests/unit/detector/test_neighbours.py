@@ -11,8 +11,8 @@ import pytest
 from services.chassis.errors import DeadlinePassed
 from services.chassis.process.patience import Patience, awaited_by
 from services.detector.neighbours import Boxes, Overlapping, alike_pairs, first_come, inside_earlier
-from services.detector.retinaface.agreement import PART_SHARE, Opinion, agreed
-from services.detector.retinaface.decoding import SCORE, Findings, decode, without_overlapping
+from services.detector.retinaface.decoding import SCORE, Findings, decode, non_maximum_suppression
+from services.detector.retinaface.fusion import PART_SHARE, PassResult, fuse
 
 CROWD = 20_000
 
@@ -71,10 +71,10 @@ def test_a_box_that_goes_makes_room_for_the_next() -> None:
 
 def test_a_crowd_is_merged_without_all_pairs_at_once() -> None:
     """All pairs of so many boxes are 400 million, and took gigabytes."""
-    opinions = [Opinion(findings=crowd(CROWD), scale=scale, largest_clear_px=96) for scale in (1.0, 1.0)]
+    results = [PassResult(findings=crowd(CROWD), scale=scale, largest_clear_px=96) for scale in (1.0, 1.0)]
     tracemalloc.start()
     try:
-        faces = agreed(opinions, min_confidence=0.2)
+        faces = fuse(results, min_confidence=0.2)
         _, peak_bytes = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -84,7 +84,7 @@ def test_a_crowd_is_merged_without_all_pairs_at_once() -> None:
 
 def test_no_face_of_a_crowd_is_left_out_before_overlapping_ones_are() -> None:
     found = crowd(CROWD)
-    assert len(without_overlapping(found)) == CROWD
+    assert len(non_maximum_suppression(found)) == CROWD
 
 
 def test_every_anchor_that_scores_is_decoded() -> None:
@@ -97,10 +97,10 @@ def test_every_anchor_that_scores_is_decoded() -> None:
 
 
 def test_merging_ends_when_nobody_waits_any_more() -> None:
-    opinions = [Opinion(findings=crowd(CROWD), scale=1.0, largest_clear_px=96)]
+    results = [PassResult(findings=crowd(CROWD), scale=1.0, largest_clear_px=96)]
     patience = Patience()
     patience.leave()
     started_s = time.thread_time()
     with awaited_by(patience), pytest.raises(DeadlinePassed):
-        agreed(opinions, min_confidence=0.2)
+        fuse(results, min_confidence=0.2)
     assert time.thread_time() - started_s < 0.5

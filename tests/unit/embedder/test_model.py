@@ -77,7 +77,7 @@ def test_unknown_file_is_named_after_itself_and_has_no_threshold(settings: Model
     [
         ("not-there", "facet models pull not-there"),
         ("no-such-model", "FACET_EMBEDDER_MODEL: there is no model 'no-such-model'"),
-        ("blazeface-full", "FACET_EMBEDDER_MODEL: blazeface-full is a model of the detector"),
+        ("blazeface-full", "FACET_EMBEDDER_MODEL: blazeface-full is a model for the detector"),
     ],
 )
 def test_model_that_cannot_be_served_is_explained(settings: ModelSettings, name: str, sentence: str) -> None:

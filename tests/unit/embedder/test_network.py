@@ -120,7 +120,7 @@ def test_code_in_a_file_is_not_executed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [{}, {"a": 1}, [1, 2], torch.zeros(3)])
 def test_file_without_named_tensors_is_refused(content: object, tmp_path: Path) -> None:
-    with pytest.raises(NotReady, match="something else than named tensors"):
+    with pytest.raises(NotReady, match="does not hold named tensors"):
         load_network(saved(content, tmp_path))
 
 

@@ -42,10 +42,10 @@ def test_rounded_answers_are_trusted() -> None:
 @pytest.mark.parametrize(
     ("run", "reason"),
     [
-        (no_numbers, "input 1 has answers that are no numbers"),
-        (other_at_each_call, "input 1 has other answers at each call"),
-        (wrong_for_one_shape, "input 2 has answers that are off by 50%"),
-        (absurd, "input 1 has answers that are off by"),
+        (no_numbers, "input 1 has outputs that are not finite"),
+        (other_at_each_call, "input 1 has different outputs at each call"),
+        (wrong_for_one_shape, "input 2 has outputs that are off by 50%"),
+        (absurd, "input 1 has outputs that are off by"),
     ],
 )
 def test_answers_that_cannot_be_trusted_are_told_with_the_reason(
@@ -61,4 +61,4 @@ def test_answers_that_are_overwritten_by_the_next_call_are_compared_all_the_same
         kept[:] += values
         return [kept]
 
-    assert "other answers at each call" in disagreement(counting, lambda v: [v], INPUTS[:1], most=0.05)
+    assert "different outputs at each call" in disagreement(counting, lambda v: [v], INPUTS[:1], most=0.05)

@@ -116,7 +116,7 @@ def test_lossless_jpeg_is_seen_without_loss(mode: str) -> None:
 
 @pytest.mark.parametrize("kind", [0xC5, 0xC6, 0xC7, 0xCB, 0xCD, 0xCE, 0xCF])
 def test_jpeg_of_a_kind_that_nothing_decodes_is_refused_by_its_name(kind: int) -> None:
-    with pytest.raises(InvalidPicture, match=f"kind SOF{kind - 0xC0}, which no browser shows: save it anew"):
+    with pytest.raises(InvalidPicture, match=f"kind SOF{kind - 0xC0}, which browsers cannot show: save it again"):
         open_picture(as_kind(JPEG, kind), LIMITS)
 
 
@@ -125,12 +125,12 @@ def test_jpeg_of_a_kind_that_nothing_decodes_is_refused_by_its_name(kind: int) -
     [(0, 12, "12 bits a sample"), (0, 16, "16 bits a sample"), (5, 2, "2 components"), (5, 5, "5 components")],
 )
 def test_jpeg_that_nothing_decodes_is_refused_with_its_reason(place: int, value: int, reason: str) -> None:
-    with pytest.raises(InvalidPicture, match=f"{reason}.*save it anew"):
+    with pytest.raises(InvalidPicture, match=f"{reason}.*save it again"):
         open_picture(with_frame_byte(JPEG, place, value), LIMITS)
 
 
 def test_jpeg_whose_height_follows_its_pixels_is_refused_with_its_reason() -> None:
-    with pytest.raises(InvalidPicture, match="no height in its header: save it anew"):
+    with pytest.raises(InvalidPicture, match="no height in its header: save it again"):
         open_picture(with_frame_byte(with_frame_byte(JPEG, 1, 0), 2, 0), LIMITS)
 
 

@@ -15,12 +15,12 @@ from services.chassis.pictures.resampling import (
     Levels,
     blurred,
     cubic,
-    drawn,
-    drawn_as_cells,
     enlarged,
     linear,
+    resize_area,
+    resize_like,
+    resize_nearest,
     rounded,
-    shrunk,
 )
 
 DTYPES = st.sampled_from([np.uint8, np.uint16])
@@ -46,9 +46,9 @@ def test_averages_of_areas_are_opencvs(
 ) -> None:
     samples, size = noise(of, dtype, seed), (max(1, round(of[1] * share[0])), max(1, round(of[0] * share[1])))
     expected = cv2.resize(samples, size, interpolation=cv2.INTER_AREA)
-    assert levels_off(rounded(shrunk(samples, size), samples.dtype), expected, dtype) <= 1
+    assert levels_off(rounded(resize_area(samples, size), samples.dtype), expected, dtype) <= 1
     levels = samples.astype(np.float32)
-    assert levels_off(shrunk(levels, size), cv2.resize(levels, size, interpolation=cv2.INTER_AREA), dtype) < 0.02
+    assert levels_off(resize_area(levels, size), cv2.resize(levels, size, interpolation=cv2.INTER_AREA), dtype) < 0.02
 
 
 @settings(max_examples=80, deadline=None)
@@ -70,7 +70,7 @@ def test_what_is_enlarged_is_opencvs(
     samples, like = noise(of, dtype, seed), np.zeros((height, width, of[2]), dtype)
     levels, way = samples.astype(np.float32), INTERPOLATIONS[interpolation]
     expected = cv2.resize(samples, (width, height), interpolation=way)
-    assert levels_off(drawn(levels, like, interpolation), expected, dtype) <= 1
+    assert levels_off(resize_like(levels, like, interpolation), expected, dtype) <= 1
     expected = cv2.resize(levels, (width, height), interpolation=way)
     assert levels_off(enlarged(levels, (width, height), interpolation), expected, dtype) < 0.02
 
@@ -83,7 +83,7 @@ def test_cells_are_flat_and_of_opencvs_size(
     height, width = max(of[0], to[0]), max(of[1], to[1])
     samples, like = noise(of, dtype, seed), np.zeros((height, width, of[2]), dtype)
     expected = cv2.resize(samples, (width, height), interpolation=cv2.INTER_NEAREST)
-    ours = drawn_as_cells(samples.astype(np.float32), like)
+    ours = resize_nearest(samples.astype(np.float32), like)
     # Where a cell ends exactly between two pixels, OpenCV's floating point may put one on the other side.
     rows, columns = (np.arange(n) * o % n != 0 for n, o in zip(like.shape[:2], of[:2], strict=True))
     assert np.array_equal(ours[rows][:, columns], expected.reshape(like.shape)[rows][:, columns])
@@ -108,15 +108,15 @@ def test_value_enters_only_the_averages_of_areas_that_touch_it(of: int, to: int,
     column: Levels = np.zeros((of, 1, 1), np.float32)
     column[at] = 1
     touched = [new for new in range(to) if new * of < (at + 1) * to and (new + 1) * of > at * to]
-    assert np.flatnonzero(shrunk(column, (1, to))).tolist() == touched
+    assert np.flatnonzero(resize_area(column, (1, to))).tolist() == touched
 
 
 @pytest.mark.parametrize("shape", [(3000, 40, 3), (40, 3000, 3), (1100, 1200, 3)], ids=str)
 def test_large_pictures_are_treated_in_parts_without_a_seam(shape: tuple[int, int, int]) -> None:
     samples = noise(shape, np.uint8, 0)
     size = shape[1] * 2 // 3, shape[0] * 2 // 3
-    reduced = rounded(shrunk(samples, size), samples.dtype)
+    reduced = rounded(resize_area(samples, size), samples.dtype)
     assert levels_off(reduced, cv2.resize(samples, size, interpolation=cv2.INTER_AREA), np.uint8) <= 1
     small = reduced[:20, :20]
     expected = cv2.resize(small, (shape[1], shape[0]), interpolation=cv2.INTER_CUBIC)
-    assert levels_off(drawn(small.astype(np.float32), samples, cubic), expected, np.uint8) <= 1
+    assert levels_off(resize_like(small.astype(np.float32), samples, cubic), expected, np.uint8) <= 1

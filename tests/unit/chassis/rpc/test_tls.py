@@ -176,14 +176,14 @@ def test_chain_ends_with_the_first_of_its_certificates(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "told"),
     [
-        ("tls.crt", b"", "tls.crt holds no certificate in PEM"),
+        ("tls.crt", b"", "tls.crt does not hold a PEM certificate"),
         ("tls.crt", AUTHORITY.issue(SERVER)["tls.crt"], "tls.key is not the key of"),
         (
             "tls.key",
             b"-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----",
-            "tls.key holds no private key",
+            "tls.key does not hold a PEM private key",
         ),
-        ("ca.crt", b"not PEM", "ca.crt holds no certificate in PEM"),
+        ("ca.crt", b"not PEM", "ca.crt does not hold a PEM certificate"),
         ("ca.crt", None, "ca.crt cannot be read: No such file or directory"),
     ],
 )

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from services.chassis.pictures.geometry import intersection_over_union
-from services.detector.retinaface.decoding import Findings, decode, without_overlapping
+from services.detector.retinaface.decoding import Findings, decode, non_maximum_suppression
 from services.detector.retinaface.priors import anchors
 
 
@@ -80,7 +80,7 @@ def test_suppression_keeps_what_the_definition_keeps(corners: np.ndarray, max_io
     found[:, :2] = corners[:, :2]
     found[:, 2:4] = corners[:, :2] + corners[:, 2:] + 1
     found[:, 4] = np.linspace(1, 0.1, len(corners))
-    np.testing.assert_array_equal(without_overlapping(found, max_iou), found[naive_suppression(found, max_iou)])
+    np.testing.assert_array_equal(non_maximum_suppression(found, max_iou), found[naive_suppression(found, max_iou)])
 
 
 def test_overlap_of_equal_boxes_is_one_and_of_distant_ones_zero() -> None:

@@ -14,7 +14,7 @@ from services.chassis.errors import NotReady
 from services.chassis.inference.openvino import Processors
 from services.chassis.inference.precision import Precision
 from services.detector.retinaface.checkpoint import load_network
-from services.detector.retinaface.engine import Engine
+from services.detector.retinaface.engine import InferenceEngine
 from services.detector.retinaface.network import retinaface_mobilenet025, retinaface_resnet50
 
 TOLERANCE = 5e-4
@@ -50,8 +50,8 @@ def checkpoint(state: dict[str, torch.Tensor], tmp_path_factory: pytest.TempPath
 
 
 @pytest.fixture(scope="module")
-def engine(checkpoint: Path) -> Engine:
-    return Engine(load_network(checkpoint), Precision.FP32)
+def engine(checkpoint: Path) -> InferenceEngine:
+    return InferenceEngine(load_network(checkpoint), Precision.FP32)
 
 
 @pytest.mark.parametrize("picture", ["a", "b"])
@@ -68,7 +68,7 @@ def test_network_answers_what_the_reference_answers(
 
 @pytest.mark.parametrize("picture", ["a", "b"])
 def test_engine_answers_what_the_reference_answers(
-    engine: Engine, backbone: str, picture: str, shared_dir: Path
+    engine: InferenceEngine, backbone: str, picture: str, shared_dir: Path
 ) -> None:
     golden = np.load(shared_dir / "golden" / f"retinaface_{backbone}_seed1.npz")
     boxes, logits, landmarks = engine(golden[f"{picture}_bgr_u8"][..., ::-1])
@@ -80,7 +80,7 @@ def test_engine_answers_what_the_reference_answers(
 def test_engine_leaves_the_network_as_it_was(checkpoint: Path) -> None:
     network = load_network(checkpoint)
     before = {key: value.clone() for key, value in network.state_dict().items()}
-    Engine(network, Precision.FP32)
+    InferenceEngine(network, Precision.FP32)
     after = network.state_dict()
     assert before.keys() == after.keys()
     assert all(torch.equal(before[key], after[key]) for key in before)
@@ -88,7 +88,7 @@ def test_engine_leaves_the_network_as_it_was(checkpoint: Path) -> None:
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (7, 300), (97, 131), (640, 480)])
 def test_engine_answers_what_the_network_answers_at_any_size(
-    checkpoint: Path, engine: Engine, height: int, width: int
+    checkpoint: Path, engine: InferenceEngine, height: int, width: int
 ) -> None:
     network = load_network(checkpoint)
     picture = np.random.default_rng(height).integers(0, 256, (height, width, 3), dtype=np.uint8)
@@ -100,7 +100,7 @@ def test_engine_answers_what_the_network_answers_at_any_size(
 
 
 def test_answers_stay_what_they_are_when_the_next_picture_comes(checkpoint: Path) -> None:
-    engine = Engine(load_network(checkpoint), Processors().resolved(Precision.AUTO))
+    engine = InferenceEngine(load_network(checkpoint), Processors().resolved(Precision.AUTO))
     pictures = np.random.default_rng(0).integers(0, 256, (2, 64, 96, 3), dtype=np.uint8)
     first = engine(pictures[0])
     before = [answer.copy() for answer in first]
@@ -197,4 +197,4 @@ def test_absent_openvino_is_not_ready_and_says_what_to_install(
 ) -> None:
     monkeypatch.setitem(sys.modules, "openvino", None)
     with pytest.raises(NotReady, match="pip install openvino"):
-        Engine(load_network(checkpoint), Precision.FP32)
+        InferenceEngine(load_network(checkpoint), Precision.FP32)

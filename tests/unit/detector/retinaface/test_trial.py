@@ -16,8 +16,8 @@ from services.chassis.inference.openvino import Processors
 from services.chassis.inference.precision import Precision
 from services.chassis.pictures.geometry import RgbImage, intersection_over_union
 from services.detector.retinaface.detector import RetinaFace
-from services.detector.retinaface.engine import Answers, Engine, Run
-from services.detector.retinaface.network import RetinaFace as Network
+from services.detector.retinaface.engine import Answers, InferenceEngine, Run
+from services.detector.retinaface.network import RetinaFaceNetwork
 from services.detector.retinaface.padding import LEAST_SIDE_PX, inside, padded
 from services.detector.retinaface.plan import LARGE_MAX_SCALE, Effort
 from services.detector.retinaface.search import RetinaFaceSearch, search_pixels
@@ -26,7 +26,7 @@ from services.detector.retinaface.trial import sound
 BALANCED = Effort(max_scale=LARGE_MAX_SCALE, max_pixels=80_000_000)
 NARROW = [(1, 100), (2, 700), (3, 300), (700, 2), (1, 1), (40, 3)]
 """Width and height."""
-Compiled = Callable[[Network, Precision], Run]
+Compiled = Callable[[RetinaFaceNetwork, Precision], Run]
 Spoil = Callable[[RgbImage, Answers], Answers]
 
 
@@ -50,8 +50,8 @@ def the_model_in_float32(weights: Path) -> Iterator[RetinaFace]:
 def spoiling(spoil: Spoil, *, also_float32: bool = False) -> Compiled:
     """Engines that compute in float32, whose answers are spoilt where bfloat16 was asked for."""
 
-    def compiled(network: Network, precision: Precision) -> Run:
-        engine = Engine(network, Precision.FP32)
+    def compiled(network: RetinaFaceNetwork, precision: Precision) -> Run:
+        engine = InferenceEngine(network, Precision.FP32)
         if precision is Precision.FP32 and not also_float32:
             return engine
         return lambda picture: spoil(picture, engine(picture))
@@ -156,7 +156,7 @@ def test_answers_that_cannot_be_in_fp32_either_are_an_error_and_no_missed_face(w
         return answers
 
     model = RetinaFace("r", "r@0", weights, Precision.FP32, compiled=spoiling(spoil, also_float32=True))
-    with pytest.raises(RuntimeError, match="no numbers"):
+    with pytest.raises(RuntimeError, match="not finite"):
         balanced(model, data.astronaut())
     model.close()
 

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from gateway.anonymize.overlaps import Places, lie_in_any, lies_in_any, touch_any, touches_any
+from gateway.anonymize.overlaps import BoxIndex, lie_in_any, lies_in_any, touch_any, touches_any
 from services.chassis.pictures.geometry import Box, intersection_over_union
 
 FACE = Box(x_min=100, y_min=100, x_max=200, y_max=220)
@@ -25,7 +25,7 @@ def moved(dx: float, dy: float = 0.0, *, by: float = 1.0) -> Box:
 
 @pytest.mark.parametrize(("dx", "share"), [(0, 1.0), (50, 1 / 3), (100, 0.0), (300, 0.0)])
 def test_shared_area_is_a_part_of_both(dx: float, share: float) -> None:
-    assert intersection_over_union(Places([FACE]).corners, Places([moved(dx)]).corners) == pytest.approx(share)
+    assert intersection_over_union(BoxIndex([FACE]).corners, BoxIndex([moved(dx)]).corners) == pytest.approx(share)
 
 
 def test_a_face_beside_one_that_is_shown_is_not_that_one() -> None:

@@ -26,7 +26,7 @@ from gateway.anonymize.receipts import (
     Check,
     Receipt,
     ReceiptKey,
-    Selection,
+    SelectionClaims,
     key_id,
     read_public_key,
     read_receipt,
@@ -47,7 +47,7 @@ def receipt(*boxes: geometry_pb2.BoundingBox) -> Receipt:
         result=b"after",
         boxes=boxes,
         redaction=redaction,
-        choice=Selection(
+        choice=SelectionClaims(
             chosen_by="search", faces_found=3, faces_visible=1, detection_model="finder@1", embedding_model=""
         ),
         check=Check(outcome="passed", model="finder@2"),
@@ -119,13 +119,13 @@ def test_no_other_algorithm_is_accepted() -> None:
 
 @pytest.mark.parametrize("text", ["", "hello", "a.b.c", "..", "{}", "é.é.é"])
 def test_what_is_no_receipt_is_called_so(text: str) -> None:
-    with pytest.raises(InvalidRequest, match="this is no receipt"):
+    with pytest.raises(InvalidRequest, match="this is not a receipt"):
         read_receipt(text, KEY.public_key())
 
 
 def test_claims_of_something_else_are_no_receipt() -> None:
     other = jwt.encode({"sub": "x"}, KEY, algorithm="EdDSA", headers={"kid": key_id(KEY.public_key())})
-    with pytest.raises(InvalidRequest, match="this is no receipt"):
+    with pytest.raises(InvalidRequest, match="this is not a receipt"):
         read_receipt(other, KEY.public_key())
 
 
@@ -148,13 +148,13 @@ def test_a_key_is_loaded_from_its_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (b"", "holds no unencrypted key"),
-        (b"-----BEGIN PRIVATE KEY-----\nrubbish\n-----END PRIVATE KEY-----\n", "holds no unencrypted key"),
-        (pem(KEY, BestAvailableEncryption(b"secret")), "holds no unencrypted key"),
+        (b"", "does not hold an unencrypted PEM key"),
+        (b"-----BEGIN PRIVATE KEY-----\nrubbish\n-----END PRIVATE KEY-----\n", "does not hold an unencrypted PEM key"),
+        (pem(KEY, BestAvailableEncryption(b"secret")), "does not hold an unencrypted PEM key"),
         (public_pem(KEY), "holds a public key"),
         (
             generate_private_key(SECP256R1()).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
-            "of another kind than Ed25519",
+            "that is not Ed25519",
         ),
     ],
 )

@@ -98,7 +98,7 @@ async def test_pictures_are_searched_a_few_at_a_time() -> None:
 
 @pytest.mark.parametrize("unclear", [b"63 20 0", b"100 10.9 0"])
 async def test_a_picture_of_an_unclear_face_is_refused_by_its_place(unclear: bytes) -> None:
-    with pytest.raises(InvalidRequest, match=r"^keep\[1\]: the face is too small or too soft to tell people apart; "):
+    with pytest.raises(InvalidRequest, match=r"^keep\[1\]: the face is too small or too blurred to recognise; "):
         await references(b"100 20 0", unclear)
 
 
@@ -126,7 +126,7 @@ async def test_an_embedding_tells_how_clear_it_was_where_it_says_so(told: dict[s
 
 async def test_nobody_is_to_be_hidden_by_an_unclear_reference_alone() -> None:
     unclear = await references(document(norm=3.0))
-    with pytest.raises(InvalidRequest, match=r"^keep\[0\]: the face is too small or too soft"):
+    with pytest.raises(InvalidRequest, match=r"^keep\[0\]: the face is too small or too blurred"):
         only(MODEL, unclear)
     assert keep(MODEL, unclear).references == unclear
 

@@ -91,7 +91,7 @@ def test_each_of_several_people_stays_visible() -> None:
 def test_nobody_is_shown_where_another_face_is_nearly_as_similar() -> None:
     decision = keep(ALICE).decide(faces(mix(alice=0.7), mix(alice=0.65)))
     assert shown(decision) == []
-    assert decision.notice == ("keep[0]: in doubt, since another face or another reference is nearly as alike; hidden.")
+    assert decision.notice == ("keep[0]: ambiguous, since another face or reference is nearly as similar; hidden.")
 
 
 def test_a_face_too_unclear_to_be_shown_still_stands_in_the_way_of_another() -> None:
@@ -101,7 +101,7 @@ def test_a_face_too_unclear_to_be_shown_still_stands_in_the_way_of_another() -> 
 def test_nobody_is_shown_where_another_person_is_nearly_as_similar() -> None:
     decision = keep(ALICE, BOB).decide(faces(mix(alice=0.6, bob=0.55)))
     assert shown(decision) == []
-    assert "keep[0], keep[1]: in doubt" in decision.notice
+    assert "keep[0], keep[1]: ambiguous" in decision.notice
 
 
 def test_references_that_may_be_of_one_person_are_no_rivals() -> None:
@@ -114,10 +114,10 @@ def test_references_that_may_be_of_one_person_are_no_rivals() -> None:
 def test_an_unclear_face_is_hidden_whoever_was_asked_for() -> None:
     decision = keep(ALICE).decide(faces(mix(alice=0.9), NOBODY, unclear=[0, 1]))
     assert shown(decision) == []
-    assert decision.notice.startswith("keep[0]: the face most alike is too small or too soft")
+    assert decision.notice.startswith("keep[0]: the most similar face is too small or too blurred")
     decision = only(ALICE).decide(faces(mix(alice=0.9), NOBODY, unclear=[0, 1]))
     assert shown(decision) == []
-    assert "too small or too soft to tell people apart, hidden: 2." in decision.notice
+    assert "too small or too blurred to recognise, hidden: 2." in decision.notice
 
 
 def test_an_unclear_reference_shows_nobody_but_its_own_crop() -> None:
@@ -125,7 +125,7 @@ def test_an_unclear_reference_shows_nobody_but_its_own_crop() -> None:
     unclear = replace(keep(ALICE), references=[replace(reference, clear=False)])
     decision = unclear.decide(faces(mix(alice=0.9)))
     assert shown(decision) == []
-    assert decision.notice.startswith("keep[0]: the reference is too small or too soft")
+    assert decision.notice.startswith("keep[0]: the reference is too small or too blurred")
     assert shown(unclear.decide(faces(mix(alice=0.9), ALICE, unclear=[0, 1]))) == [1]
 
 

@@ -57,7 +57,7 @@ def test_a_curve_that_would_turn_up_again_is_taken_to_be_straight() -> None:
     [
         (100, False, False, ""),
         (20_000, True, False, "is extrapolated"),
-        (10**6, True, True, "This model cannot tell so many people apart: 1000000 comparisons"),
+        (10**6, True, True, "This model cannot distinguish that many people: 1000000 comparisons"),
     ],
 )
 def test_what_a_curve_cannot_carry_is_told(

@@ -68,7 +68,7 @@ def test_only_its_owner_may_read_it(path: Path) -> None:
 
 
 def test_second_process_is_refused_until_the_first_has_closed(path: Path) -> None:
-    with opened(path), pytest.raises(InvalidRequest, match="written by another process"):
+    with opened(path), pytest.raises(InvalidRequest, match="in use by another process"):
         AuditFile(path, "gateway-1")
     AuditFile(path, "gateway-1").close()
 
@@ -164,7 +164,7 @@ def test_file_that_is_no_audit_log_is_refused_and_left_alone(path: Path, content
 
 def test_what_is_no_ordinary_file_is_refused(path: Path, tmp_path: Path) -> None:
     os.mkfifo(path)
-    with pytest.raises(InvalidRequest, match="no ordinary file"):
+    with pytest.raises(InvalidRequest, match="not a regular file"):
         AuditFile(path, "gateway-0")
     with pytest.raises(InvalidRequest, match="cannot be written"):
         AuditFile(tmp_path / "absent" / "audit.jsonl", "gateway-0")

@@ -98,7 +98,7 @@ def test_files_are_one_log_in_their_order_alone(tmp_path: Path) -> None:
     assert audit(*files).exit_code == 0
     assert "missing" in audit(files[0], files[2]).stderr
     assert "a new log begins here" in audit(files[1], files[0], "--from", "3").stderr
-    assert "moved here, or added" in audit(files[2], files[1], "--from", "5").stderr
+    assert "it was moved or added" in audit(files[2], files[1], "--from", "5").stderr
     later = audit(*files[1:], "--from", "3")
     assert later.exit_code == 0
     assert "lines 1 to 2 are in earlier files" in later.stderr
@@ -109,7 +109,7 @@ def test_first_lines_that_are_gone_show(path: Path, gone: int) -> None:
     result = audit(written(path, log_of(6)[gone:]))
     assert result.exit_code == 1
     assert "audit.jsonl, line 1: line" in result.stderr
-    assert "missing before it; name earlier files first, or say where these begin: --from" in result.stderr
+    assert "missing before it; name earlier files first, or set where these begin: --from" in result.stderr
 
 
 def test_files_begin_where_they_are_said_to(path: Path) -> None:
@@ -132,7 +132,7 @@ def test_later_line_does_not_pass_for_the_first(path: Path) -> None:
     second = read_line(lines[1].rstrip())
     assert second is not None
     forged, _ = chain(replace(BEGINNING, hash=second.prev), {"instance": "gateway-0", "operation": "detect"})
-    with pytest.raises(BrokenChainError, match="does not go with the line before it"):
+    with pytest.raises(BrokenChainError, match="does not follow the line before it"):
         verify([written(path, [forged])])
 
 
@@ -161,7 +161,7 @@ def test_last_line_may_be_just_being_written(path: Path) -> None:
     verified = verify([written(path, [*lines[:2], lines[2][:40]])])
     assert verified.last is not None
     assert verified.last.seq == 2
-    assert "line 3: not finished" in verified.notices[0]
+    assert "line 3: incomplete" in verified.notices[0]
 
 
 def test_empty_log_has_no_lines_and_an_absent_one_is_an_error(path: Path) -> None:

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from gateway.http.acceptor import Acceptor, possible
-from gateway.http.throttled_warning import Tally
+from gateway.http.acceptor import Acceptor, raise_fd_limit
+from gateway.http.throttled_warning import ThrottledWarning
 from tests.support.raw_http import TIMEOUT_S, RawClient, Served, server_context
 
 MOST = 3
@@ -63,7 +63,7 @@ async def is_served(client: RawClient) -> bool:
 async def test_a_newcomer_has_the_place_of_the_one_that_has_been_idle_for_longest(
     gateway: Served, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Tally, "telling_s", 0.05)
+    monkeypatch.setattr(ThrottledWarning, "interval_s", 0.05)
     first, second, third = [await gateway.connect() for _ in range(MOST)]
     assert await is_served(first)  # and so has been idle for a shorter time than the second
     newcomers = [await gateway.connect() for _ in range(2)]
@@ -148,13 +148,15 @@ async def test_out_of_descriptors_connections_wait_until_there_are_some(
 
 def test_own_limit_of_descriptors_is_lifted_as_far_as_needed(descriptors: tuple[int, int]) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (300, descriptors[1]))
-    assert possible(600) == 600
+    assert raise_fd_limit(600) == 600
     assert 600 < resource.getrlimit(resource.RLIMIT_NOFILE)[0] < 1000
 
 
 @pytest.mark.parametrize(("system", "connections"), [(2000, 1744), (400, 200)])
 def test_there_are_no_more_connections_than_the_system_allows(system: int, connections: int) -> None:
-    asking = f"from gateway.http.acceptor import possible; print(possible(5000), possible({connections}))"
+    asking = (
+        f"from gateway.http.acceptor import raise_fd_limit; print(raise_fd_limit(5000), raise_fd_limit({connections}))"
+    )
     command = ["prlimit", f"--nofile={system}:{system}", sys.executable, "-c", asking]
     told = subprocess.run(command, capture_output=True, text=True, check=True)
     assert told.stdout.split() == [str(connections), str(connections)]

@@ -10,7 +10,7 @@ import pytest
 from starlette.types import Message, Receive, Scope, Send
 
 from gateway.http.admission import Admission, AdmissionMiddleware, Admitted, Pace
-from gateway.http.throttled_warning import Tally
+from gateway.http.throttled_warning import ThrottledWarning
 from services.chassis.errors import TooSlow
 from services.chassis.process.metrics import TierMetrics
 
@@ -103,7 +103,7 @@ async def test_one_request_too_many_is_refused_unread(admission: AdmissionMiddle
 async def test_the_log_tells_how_many_were_refused_and_not_of_each(
     admission: AdmissionMiddleware, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Tally, "telling_s", 0.5)
+    monkeypatch.setattr(ThrottledWarning, "interval_s", 0.5)
 
     def told() -> list[dict[str, int]]:
         return [vars(record)["fields"] for record in caplog.records if record.name == "facet.admission"]

@@ -168,7 +168,7 @@ async def test_plaintext_is_not_answered(port: int) -> None:
 @pytest.mark.parametrize("key", [b"", AUTHORITY.issue(SERVER)["tls.key"]])
 def test_key_of_another_certificate_is_refused(settings: GatewayTlsSettings, tmp_path: Path, key: bytes) -> None:
     write(tmp_path, {"tls.key": key})
-    with pytest.raises(InvalidRequest, match=r"tls.key holds no private key of .*tls.crt in PEM"):
+    with pytest.raises(InvalidRequest, match=r"tls.key does not hold the private key of .*tls.crt as PEM"):
         served_of(settings)
 
 

@@ -91,7 +91,7 @@ def test_half_an_identity_provider_is_refused(
     monkeypatch: pytest.MonkeyPatch, oidc: dict[str, str], missing: str
 ) -> None:
     given = {name: value for name, value in oidc.items() if not name.endswith(missing)}
-    with pytest.raises(InvalidRequest, match=f"FACET_GATEWAY_OIDC_{missing}: needed"):
+    with pytest.raises(InvalidRequest, match=f"FACET_GATEWAY_OIDC_{missing}: required"):
         configured(monkeypatch, given)
 
 

@@ -53,7 +53,7 @@ def test_refusal_says_when_the_next_request_is_served() -> None:
     slow = caller(rate=0.1, burst=1)
     assert served(limits, slow, 1) == 1
     clock.now_s += 2.5
-    with pytest.raises(LimitReached, match=r"at most 0\.1 requests a second") as raised, limits.admitted(slow):
+    with pytest.raises(LimitReached, match=r"limit of 0\.1 requests a second") as raised, limits.admitted(slow):
         pass
     assert raised.value.retry_after_s == pytest.approx(7.5)
     clock.now_s += 7.5 + 1e-6
@@ -67,7 +67,7 @@ def test_so_many_requests_are_served_at_once_and_a_refused_one_costs_nothing() -
         serving.enter_context(limits.admitted(who))
         serving.enter_context(limits.admitted(who))
         for _ in range(5):
-            with pytest.raises(LimitReached, match="at most 2 requests at once"), limits.admitted(who):
+            with pytest.raises(LimitReached, match="limit of 2 concurrent requests"), limits.admitted(who):
                 pass
     assert served(limits, who, 5) == 2
 

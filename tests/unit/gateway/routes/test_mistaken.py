@@ -42,7 +42,7 @@ MISTAKES = {
     "ZIP": (b"PK\3\4\x14\0\0\0", "ZIP"),
     "form": (b"image=" + BASE64, "form"),
     "multipart without its type": (b'--x\r\nContent-Disposition: form-data; name="image"\r\n\r\n', "multipart"),
-    "address": (b"https://example.org/photo.jpg", "address"),
+    "address": (b"https://example.org/photo.jpg", "a URL"),
     "name of a file": (b"photo.jpg", "text"),
     "text": ("Grüße, und hier das Bild: ".encode() * 40, "text"),
     "curl -d of a PNG": (PNG.replace(b"\r", b"").replace(b"\n", b"").replace(b"\0", b""), "--data-binary"),

@@ -16,7 +16,7 @@ MAX_SHARE_OF_SMALLER = 0.6
 _OVERLAPPING = Overlapping(MAX_IOU)
 
 
-def without_doubles(faces: Iterable[Face]) -> list[Face]:
+def suppress(faces: Iterable[Face]) -> list[Face]:
     """Keeps the most confident finding of each face, in descending confidence (greedy non-maximum suppression)."""
     found = sorted(faces, key=lambda face: -face.confidence)
     corners = [(face.box.x_min, face.box.y_min, face.box.x_max, face.box.y_max) for face in found]

@@ -1,4 +1,4 @@
-"""One face out of what several passes say of it: boxes averaged by score, scores by how well a pass could see it."""
+"""One face out of the results of several passes: boxes averaged by score, scores by how well a pass could see it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PART_SHARE = 0.8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Opinion:
+class PassResult:
     """What one pass found."""
 
     findings: Findings
@@ -33,7 +33,7 @@ class Opinion:
     """Up to this size, as the network sees it, the pass reliably finds a face."""
 
 
-def agreed(opinions: Sequence[Opinion], *, min_confidence: float) -> Findings:
+def fuse(results: Sequence[PassResult], *, min_confidence: float) -> Findings:
     """Merges what several passes found in one picture.
 
     The confidence of a face is the weighted mean of the scores it got in all passes, 0 where a pass did not find it.
@@ -41,16 +41,16 @@ def agreed(opinions: Sequence[Opinion], *, min_confidence: float) -> Findings:
     score (Solovyev et al., "Weighted boxes fusion", Image and Vision Computing 2021).
 
     Args:
-        opinions: One a pass.
+        results: One a pass.
         min_confidence: Faces below are left out.
 
     Returns:
         One row a face, in descending confidence.
     """
-    scale = np.array([opinion.scale for opinion in opinions])
-    largest_px = np.array([opinion.largest_clear_px for opinion in opinions])
-    author = np.repeat(np.arange(len(opinions)), [len(opinion.findings) for opinion in opinions])
-    rest = np.concatenate([opinion.findings for opinion in opinions])
+    scale = np.array([result.scale for result in results])
+    largest_px = np.array([result.largest_clear_px for result in results])
+    author = np.repeat(np.arange(len(results)), [len(result.findings) for result in results])
+    rest = np.concatenate([result.findings for result in results])
     order = np.argsort(-rest[:, SCORE], kind="stable")
     rest, author = rest[order], author[order]
     first, second = alike_pairs(rest, _same_face, least_iou=SAME_FACE_IOU)
