@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from cli.local_stack.session import Target
+from cli.options import Ca, Key
 from facet_client.names import RecallName
 
 
@@ -18,11 +20,11 @@ def evaluate(  # noqa: PLR0913, PLR0917  (a command has as many parameters as op
     margin: Annotated[float | None, typer.Option(help="Margin of the hidden regions.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Write the curves to this PNG.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print figures for machines.")] = False,  # noqa: FBT002
+    target: Target = None,
+    key: Key = None,
+    ca: Ca = None,
 ) -> None:
-    """Measure how many faces a running deployment finds and hides in your own labelled pictures.
-
-    Start it first (`facet up`); FACET_DETECTOR_TARGET and FACET_ANONYMIZER_TARGET say where it is.
-    """
+    """Measure how many faces a deployment finds and hides in your own labelled pictures."""
     from cli.evaluate.report import Asked, report  # noqa: PLC0415  (other commands need none of it)
 
     report(
@@ -34,5 +36,8 @@ def evaluate(  # noqa: PLR0913, PLR0917  (a command has as many parameters as op
             margin=margin,
             plot=plot,
             as_json=as_json,
+            target=target,
+            key=key,
+            ca=ca,
         )
     )

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -12,14 +10,13 @@ from pathlib import Path
 from rich.progress import Progress
 from rich.table import Table
 
-from cli.evaluate.labels import LabelledPicture, read_labels
+from cli.evaluate.labels import read_labels
 from cli.evaluate.measures import SIZE_EDGES_PX
 from cli.evaluate.run import Evaluation, Question, evaluate
+from cli.local_stack.session import running
 from cli.output import stderr, stdout
+from facet_client import Facet
 from facet_client.names import RecallName
-from gateway.settings import GatewaySettings
-from gateway.tiers.channels import Tiers
-from gateway.tiers.pipeline import Pipeline
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,18 +30,35 @@ class Asked:
     margin: float | None
     plot: Path | None
     as_json: bool
+    target: str | None
+    """A gateway; None = one is started."""
+    key: str | None
+    ca: Path | None
 
 
 def report(asked: Asked) -> None:
     """Evaluates and prints.
 
     Raises:
-        FacetError: The labels cannot be read, or a tier answers an error.
+        FacetError: The labels cannot be read, or nothing can start.
+        ServiceError: As the gateway answers.
     """
     labelled = read_labels(asked.labels, asked.pictures)
-    with Progress(console=stderr(), transient=True) as progress:
+    with (
+        running(asked.target) as url,
+        Facet(url, key=asked.key, ca=asked.ca) as facet,
+        Progress(console=stderr(), transient=True) as progress,
+    ):
         task = progress.add_task("evaluating", total=len(labelled) * len(asked.recalls))
-        evaluations = asyncio.run(_evaluate_all(labelled, asked, lambda: progress.advance(task)))
+        evaluations = [
+            evaluate(
+                labelled,
+                Question(recall=recall, model=asked.model, margin=asked.margin),
+                facet,
+                lambda: progress.advance(task),
+            )
+            for recall in asked.recalls
+        ]
     if asked.plot is not None:
         from cli.evaluate.plots import write_plot  # noqa: PLC0415  (matplotlib is slow to import)
 
@@ -53,23 +67,6 @@ def report(asked: Asked) -> None:
         stdout().print_json(json.dumps([_figures(evaluation) for evaluation in evaluations]))
     else:
         _print(evaluations)
-
-
-async def _evaluate_all(labelled: list[LabelledPicture], asked: Asked, advance: Callable[[], None]) -> list[Evaluation]:
-    settings = GatewaySettings()
-    tiers = Tiers(settings.targets, settings.shared)
-    try:
-        return [
-            await evaluate(
-                labelled,
-                Question(recall=recall, model=asked.model, margin=asked.margin, deadline_s=settings.deadline_s),
-                Pipeline(tiers),
-                advance,
-            )
-            for recall in asked.recalls
-        ]
-    finally:
-        await tiers.close()
 
 
 def _figures(evaluation: Evaluation) -> dict[str, object]:

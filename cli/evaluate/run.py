@@ -6,7 +6,7 @@ import io
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image
@@ -21,10 +21,9 @@ from cli.evaluate.measures import (
     found_by_size,
     precision_recall,
 )
-from facet.v1 import anonymizer_pb2, detector_pb2, image_pb2
-from facet_client.names import RecallName
-from gateway.tiers.deadline import Deadline
-from gateway.tiers.pipeline import Pipeline
+from facet_client import DetectionOptions, Facet, RedactionOptions
+from facet_client.api import DetectAnswer
+from facet_client.names import RecallName, StyleName
 
 SWEEP_CONFIDENCE = 0.02
 """The lowest threshold a detector accepts: the curves start here."""
@@ -68,52 +67,45 @@ class Question:
     """Empty = the deployment's default."""
     margin: float | None
     """Of the hidden regions; None = the anonymizer's default."""
-    deadline_s: float
-    """For each picture."""
 
 
-async def evaluate(
-    pictures: Sequence[LabelledPicture], question: Question, pipeline: Pipeline, advance: Callable[[], None]
+def evaluate(
+    pictures: Sequence[LabelledPicture], question: Question, facet: Facet, advance: Callable[[], None]
 ) -> Evaluation:
     """Detects and hides the faces of every picture, with the served threshold and over the whole range of them.
 
-    What is hidden is not computed here: the anonymizer is given a white picture of the same size and asked to paint
-    the found regions black.
+    What is hidden is not computed here: the gateway is given a white picture of the same size and asked to paint the
+    found regions black.
 
     Args:
         pictures: With their labels.
         question: What is to be evaluated.
-        pipeline: The deployment.
+        facet: The deployment.
         advance: Called after each picture.
 
     Raises:
-        FacetError: As a tier answers.
+        ServiceError: As the gateway answers.
     """
     served: list[Detections] = []
     swept: list[Detections] = []
     seconds: list[float] = []
     hidden_as_served = 0
-    recall = detector_pb2.Recall.Value(f"RECALL_{question.recall.name}")
+    wanted = DetectionOptions(model=question.model or None, recall=question.recall)
     hidden_at = [0] * len(THRESHOLDS)
     model_id = ""
     for picture in pictures:
         content = picture.path.read_bytes()
-        deadline = Deadline(question.deadline_s)
-        config = detector_pb2.DetectionConfig(model=question.model, recall=recall)
         started = time.perf_counter()
-        answer = await pipeline.detect(content, config, deadline)
+        answer = facet.detect(content, detection=wanted)
         seconds.append(time.perf_counter() - started)
-        model_id = answer.model_id
+        model_id = answer.model
         served.append(_detections(answer))
-        hidden_as_served += covered(picture, await _hidden(answer, 0.0, pipeline, question.margin, deadline))
+        hidden_as_served += covered(picture, _hidden(answer, 0.0, facet, question.margin))
 
-        config.min_confidence = SWEEP_CONFIDENCE
-        everything = await pipeline.detect(content, config, deadline)
+        everything = facet.detect(content, detection=replace(wanted, min_confidence=SWEEP_CONFIDENCE))
         swept.append(_detections(everything))
         for index, threshold in enumerate(THRESHOLDS):
-            hidden_at[index] += covered(
-                picture, await _hidden(everything, threshold, pipeline, question.margin, deadline)
-            )
+            hidden_at[index] += covered(picture, _hidden(everything, threshold, facet, question.margin))
         advance()
 
     faces = sum(int(picture.counted.sum()) for picture in pictures)
@@ -138,7 +130,7 @@ async def evaluate(
     )
 
 
-def _detections(answer: detector_pb2.DetectFacesResponse) -> Detections:
+def _detections(answer: DetectAnswer) -> Detections:
     boxes = [(f.box.x_min, f.box.y_min, f.box.x_max, f.box.y_max) for f in answer.faces]
     return Detections(
         boxes=np.array(boxes, np.float64).reshape(-1, 4),
@@ -146,21 +138,13 @@ def _detections(answer: detector_pb2.DetectFacesResponse) -> Detections:
     )
 
 
-async def _hidden(
-    answer: detector_pb2.DetectFacesResponse,
-    threshold: float,
-    pipeline: Pipeline,
-    margin: float | None,
-    deadline: Deadline,
-) -> Mask:
+def _hidden(answer: DetectAnswer, threshold: float, facet: Facet, margin: float | None) -> Mask:
     white = io.BytesIO()
-    Image.new("L", (answer.width_px, answer.height_px), 255).save(white, "BMP")
-    regions = [
-        anonymizer_pb2.Region(box=f.box, landmarks=f.landmarks) for f in answer.faces if f.confidence >= threshold
-    ]
-    redaction = anonymizer_pb2.Redaction(style=anonymizer_pb2.STYLE_SOLID, margin=margin)
-    request = anonymizer_pb2.AnonymizeImageRequest(
-        image=image_pb2.Image(content=white.getvalue()), regions=regions, redaction=redaction
+    Image.new("L", (answer.width, answer.height), 255).save(white, "BMP")
+    faces = tuple(face for face in answer.faces if face.confidence >= threshold)
+    painted = facet.anonymize(
+        white.getvalue(),
+        redaction=RedactionOptions(style=StyleName.SOLID, margin=margin),
+        faces=answer.model_copy(update={"faces": faces}),
     )
-    painted = await pipeline.hide(request, deadline)
-    return np.asarray(np.asarray(Image.open(io.BytesIO(painted.image.content))) == 0, np.bool_)
+    return np.asarray(np.asarray(Image.open(io.BytesIO(painted.content))) == 0, np.bool_)

@@ -103,6 +103,7 @@ class AsyncFacet:
         keep: Sequence[bytes] = (),
         only: Sequence[bytes] = (),
         receipt: bool = False,
+        faces: DetectAnswer | None = None,
     ) -> AnonymizeAnswer:
         """Makes the faces of a picture unrecognisable.
 
@@ -114,6 +115,7 @@ class AsyncFacet:
             keep: Hide everyone but these people: each a picture of one, or the JSON of an embedding.
             only: Hide these people alone, likewise; excludes `keep`.
             receipt: Answer a signed receipt of what was hidden, too.
+            faces: Hide exactly these, as `detect` answered them and somebody corrected them; None = search for them.
 
         Raises:
             InvalidRequestError: The picture or an option cannot be used; a subclass says more.
@@ -124,7 +126,9 @@ class AsyncFacet:
             UnexpectedAnswerError: The gateway failed, or is none.
         """
         return await self._send(
-            calls.anonymize(picture, redaction, detection, verify=verify, keep=keep, only=only, receipt=receipt)
+            calls.anonymize(
+                picture, redaction, detection, verify=verify, keep=keep, only=only, receipt=receipt, faces=faces
+            )
         )
 
     async def detect(self, picture: bytes, *, detection: DetectionOptions = DETECTION_DEFAULTS) -> DetectAnswer:

@@ -65,6 +65,7 @@ class Facet:
         keep: Sequence[bytes] = (),
         only: Sequence[bytes] = (),
         receipt: bool = False,
+        faces: DetectAnswer | None = None,
     ) -> AnonymizeAnswer:
         """Makes the faces of a picture unrecognisable."""
         return self._wait(
@@ -76,6 +77,7 @@ class Facet:
                 keep=keep,
                 only=only,
                 receipt=receipt,
+                faces=faces,
             )
         )
 

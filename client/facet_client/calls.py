@@ -52,14 +52,17 @@ def anonymize(  # noqa: PLR0913  (as many as there are things to say)
     keep: Sequence[bytes],
     only: Sequence[bytes],
     receipt: bool = False,
+    faces: DetectAnswer | None = None,
 ) -> Call[AnonymizeAnswer]:
     """`POST /v1/anonymize`."""
     query = query_of(redaction, detection)
     query |= {name: "true" for name, wanted in (("verify", verify), ("receipt", receipt)) if wanted}
     read = _signed if receipt else _anonymized
-    people = [*(_part("keep", each) for each in keep), *(_part("only", each) for each in only)]
-    if people:
-        return Call(path="v1/anonymize", query=query, parts=[_part("image", picture), *people], read=read)
+    parts = [*(_part("keep", each) for each in keep), *(_part("only", each) for each in only)]
+    if faces is not None:
+        parts.append(_part("faces", faces.model_dump_json().encode()))
+    if parts:
+        return Call(path="v1/anonymize", query=query, parts=[_part("image", picture), *parts], read=read)
     return Call(path="v1/anonymize", query=query, picture=picture, read=read)
 
 

@@ -38,6 +38,18 @@ def test_calibration_embeds_through_a_gateway(compare_gateway_url: str, people: 
     assert b"nobody.png: no face was found" in done.stderr
 
 
+def test_evaluation_finds_and_hides_through_a_gateway(gateway_url: str, astronaut_jpeg: bytes, tmp_path: Path) -> None:
+    (tmp_path / "astronaut.jpg").write_bytes(astronaut_jpeg)
+    labels = tmp_path / "labels.json"
+    face = {"image_id": 1, "bbox": [184, 80, 80, 110]}
+    labels.write_text(json.dumps({"images": [{"id": 1, "file_name": "astronaut.jpg"}], "annotations": [face]}))
+    done = facet("evaluate", labels, tmp_path, "--recall", "balanced", "--json", "--target", gateway_url)
+    assert done.returncode == 0, done.stderr
+    [figures] = json.loads(done.stdout)
+    assert (figures["pictures"], figures["faces"], figures["recall"]) == (1, 1, "balanced")
+    assert (figures["coverage"], figures["false_alarms_a_picture"]) == (1, 0)
+
+
 def test_receipt_wants_a_signer(tmp_path: Path) -> None:
     refused = facet("verify-receipt", "a.b.c", tmp_path / "hidden.jpg", settings={"FACET_TARGET": ""})
     assert refused.returncode == 2
