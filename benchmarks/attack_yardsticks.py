@@ -34,7 +34,7 @@ class FixedMosaic:
 
 @dataclass(frozen=True, slots=True)
 class Nothing:
-    """The face as it is: only the picture is encoded anew."""
+    """The face as it is: only the picture is re-encoded."""
 
     weak = True
 

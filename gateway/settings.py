@@ -71,13 +71,13 @@ class GatewaySettings(BaseSettings):
     deadline_s: PositiveFloat = 60.0
     """How long one request may take, all tiers together; a client may ask for less with `X-Facet-Timeout`, seconds."""
     max_requests: PositiveInt = Field(default_factory=lambda: 32 * available_processors())
-    """Requests in hand at once; one more is refused before its body is read."""
+    """Maximum concurrent requests; further ones get 429 before their body is read."""
     max_uploads_mib: PositiveInt = Field(default_factory=_uploads_mib)
     """What their bodies may take together; default: a sixth of the memory, as each is held up to four times."""
     max_connections: PositiveInt = 2048
-    """Open connections; one more takes the place of the one that has been idle for longest, or is closed."""
+    """Maximum open connections; a further one replaces the one idle for longest, or is closed."""
     verify: bool = False
-    """Check every anonymized picture, whatever its request says; found faces stay visible by whom they show alone."""
+    """Check every anonymized picture, whatever its request says; found faces stay visible only by identity."""
     receipt_key: Path | None = None
     """A PEM file with the Ed25519 key that signs receipts; None = receipts are refused."""
     audit_log: Path | None = None

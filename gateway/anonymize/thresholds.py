@@ -25,7 +25,7 @@ LEAST_COMPARISONS = 30
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SureThreshold:
-    """The cosine similarity from which on a match is sure among so many comparisons."""
+    """The cosine similarity above which a match is certain, given the number of comparisons."""
 
     value: float
     comparisons: int

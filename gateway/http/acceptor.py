@@ -1,4 +1,4 @@
-"""Takes in connections, at most so many: a newcomer has the place of the one that has been idle for longest.
+"""Accepts connections up to a limit; at the limit a newcomer replaces the one that has been idle for longest.
 
 So nobody keeps others out by opening connections and sending nothing, not even a TLS handshake. asyncio's own way knows
 no bound; where descriptors run out it fills the log with hundreds of thousands of lines and does not recover (3.11).
@@ -33,7 +33,7 @@ class Droppable(Protocol):
 
 
 class ConnectionLimit:
-    """Who is connected, and who has been idle for longest."""
+    """Limits open connections, and knows which has been idle for longest."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -165,7 +165,7 @@ class _PendingHandshake:
 
 
 def raise_fd_limit(connections: int) -> int:
-    """How many of so many connections the system allows; lifts this process's own limit as far as needed."""
+    """Raises this process's limit of descriptors as needed; returns how many of `connections` the system allows."""
     if sys.platform == "win32":  # which sets none
         return connections
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

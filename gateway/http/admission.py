@@ -1,4 +1,4 @@
-"""Which requests are let in: so many at once, holding so many bytes together; the others are refused before their body.
+"""Admits requests up to a number and a total size; the others are rejected before their body is read.
 
 A body has to come at a pace, so that slow senders do not hold the places of others.
 """

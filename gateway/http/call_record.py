@@ -21,7 +21,7 @@ class CallRecord:
     """Those that answered."""
 
     def set_outcome(self, *models: str, faces_found: int | None) -> None:
-        """Notes what came of it; an empty name of a model is none."""
+        """Records the result; empty names of models are left out."""
         self.models = [model for model in models if model]
         self.faces_found = faces_found
 

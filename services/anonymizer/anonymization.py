@@ -22,7 +22,7 @@ from services.chassis.process.settings import PictureLimits
 from services.chassis.process.sizes import limit_text, size_text
 
 WEAK = "Averages of a face still carry identity: faces hidden with this style may be recognised. Leave out allow_weak."
-ENCODED_ANEW = "This JPEG could not be changed in its hidden blocks alone: the whole picture was re-encoded."
+RE_ENCODED = "This JPEG could not be changed in its hidden blocks alone: the whole picture was re-encoded."
 _logger = logging.getLogger(__name__)
 _VIDEO_CODED = {PictureFormat.WEBP, PictureFormat.HEIF}
 
@@ -65,7 +65,7 @@ def anonymize(
         output: What to answer.
 
     Raises:
-        InvalidPicture: The content is no picture that can be treated (also UnsupportedFormat).
+        InvalidPicture: The content is no picture that can be processed (also UnsupportedFormat).
         TooLarge: Too many bytes or pixels, of the picture or of what would be answered, or regions that cover it too
             many times over.
         InvalidRequest: A region is absurdly far outside the picture, or the format asked for cannot hold it.
@@ -82,7 +82,7 @@ def anonymize(
         if encoded is None:
             encoded = _in_pixels(picture, cutouts, redaction, output)
             if picture.format is encoded.format is PictureFormat.JPEG:
-                notices.append(ENCODED_ANEW)
+                notices.append(RE_ENCODED)
     if encoded.notice:
         notices.append(encoded.notice)
     notices += losses(picture, encoded)
@@ -105,7 +105,7 @@ def anonymize(
 def _in_coefficients(
     picture: Picture, cutouts: Sequence[Cutout], redaction: Redaction, output: Output
 ) -> Encoded | None:
-    """The hidden JPEG with all else unchanged; None where the picture cannot be treated so."""
+    """The hidden JPEG with all else unchanged; None where that is not possible."""
     turbojpeg = load_turbojpeg()
     if turbojpeg is None or picture.format is not PictureFormat.JPEG or output.format not in (None, PictureFormat.JPEG):
         return None

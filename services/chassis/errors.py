@@ -24,7 +24,7 @@ class InvalidRequest(FacetError):  # noqa: N818  (a domain word, like every erro
 
 
 class InvalidPicture(InvalidRequest):
-    """The content is empty, damaged, truncated or a kind of picture that cannot be treated."""
+    """The content is empty, damaged, truncated or a kind of picture that cannot be processed."""
 
     reason = "INVALID_PICTURE"
 

@@ -85,7 +85,7 @@ def detect(content: bytes, config: DetectionConfig, *, models: DetectorModels, l
     """Finds the faces of an encoded picture. Blocks, also while memory is taken; safe to call from several threads.
 
     Raises:
-        InvalidPicture: The content is no picture that can be treated (also TooLarge, UnsupportedFormat).
+        InvalidPicture: The content is no picture that can be processed (also TooLarge, UnsupportedFormat).
         InvalidRequest: There is no model of that name.
         NotReady: The model's weights are absent.
     """
@@ -139,7 +139,7 @@ def align_faces(content: bytes, faces: Sequence[Face], *, limits: PictureLimits)
     """The aligned crops of faces that are known already; None where landmarks allow none. Blocks; thread-safe.
 
     Raises:
-        InvalidPicture: The content is no picture that can be treated (also TooLarge, UnsupportedFormat).
+        InvalidPicture: The content is no picture that can be processed (also TooLarge, UnsupportedFormat).
         InvalidRequest: More faces than MAX_ALIGNED.
     """
     check_alignable(len(faces))

@@ -17,7 +17,7 @@ _OVERLAPPING = Overlapping(MAX_IOU)
 
 
 def suppress(faces: Iterable[Face]) -> list[Face]:
-    """Keeps the most confident finding of each face, in descending confidence (greedy non-maximum suppression)."""
+    """Greedy non-maximum suppression: the most confident finding of each face, in descending confidence."""
     found = sorted(faces, key=lambda face: -face.confidence)
     corners = [(face.box.x_min, face.box.y_min, face.box.x_max, face.box.y_max) for face in found]
     boxes = np.array(corners, np.float32).reshape(-1, 4)

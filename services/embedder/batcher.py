@@ -28,7 +28,7 @@ CLOSING = "the embedder is shutting down"
 
 
 class BatcherObserver(Protocol):
-    """Is told what the batcher does, on the event loop."""
+    """Receives the batcher's events, on the event loop."""
 
     def queued(self, faces: int) -> None:
         """The queue now holds that many faces."""
@@ -118,7 +118,7 @@ class Batcher:
             embed: embeds a batch of at most `max_batch` faces.
             max_batch: most faces of one batch.
             max_queue: most faces that may wait for the device; a call that would exceed it is refused.
-            observer: is told what happens.
+            observer: Receives the events.
         """
         self._embed_batch = embed
         self._max_batch = max_batch

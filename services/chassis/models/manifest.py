@@ -82,7 +82,7 @@ _MEASURED = frozenset({"curve", "clear"})
 
 
 class Curve(_Value):
-    """How often two people's faces are as alike as that: what tells a threshold for many comparisons."""
+    """How often two people's faces are that similar; gives the threshold for many comparisons."""
 
     points: tuple[tuple[Annotated[float, Field(ge=-1, le=1)], Annotated[float, Field(gt=0, lt=1)]], ...]
     """Cosine similarity, and the share of pairs of two people at or above it; similarities rise, shares fall."""

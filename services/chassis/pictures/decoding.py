@@ -100,7 +100,7 @@ def check_pixel_type(image: Image.Image) -> None:
     """Of an opened file.
 
     Raises:
-        InvalidPicture: Pixels of a type that cannot be treated.
+        InvalidPicture: Pixels of a type that cannot be processed.
     """
     if image.mode not in (*_TREATED_MODES, *_CONVERTED_MODES, *_DEEP_GREY_MODES):
         raise InvalidPicture(f"pixels of type {image.mode} are not accepted; save it as 8-bit RGB")

@@ -1,4 +1,4 @@
-"""Colour profiles: read strictly, and written anew with nothing but what colour needs.
+"""Colour profiles: read strictly, and rewritten with nothing but what colour needs.
 
 A profile can hold anything: serial numbers, texts, a picture in a private tag, in a gap or behind its end. So none of
 its bytes is kept as it came. What says how device values become colours is read into values and written from them in

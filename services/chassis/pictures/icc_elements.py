@@ -1,4 +1,4 @@
-"""The elements of an ICC profile that carry colour: read strictly, written anew from the values that were read.
+"""The elements of an ICC profile that carry colour: read strictly, rewritten from the values that were read.
 
 Source: ICC.1:2022, chapter 10 (the tag types). Numbers are big-endian; s15Fixed16 counts in 65536ths.
 """
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 Values = NDArray[np.floating]
 
 CURVE_POINTS = 256
-"""A curve is written with so many points at most: at each 8-bit value, it stays exactly what it was."""
+"""Most points of a written curve: at each 8-bit value it stays exactly what it was."""
 
 _MOST_POINTS = 1 << 16
 _FIXED = 65536

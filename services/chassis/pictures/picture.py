@@ -128,7 +128,7 @@ def open_picture(content: bytes, limits: PictureLimits) -> Picture:
     Raises:
         TooLarge: Too many bytes or pixels.
         UnsupportedFormat: Not an accepted file format.
-        InvalidPicture: Empty or damaged content, several frames, or a pixel type that cannot be treated.
+        InvalidPicture: Empty or damaged content, several frames, or a pixel type that cannot be processed.
     """
     if not content:
         raise InvalidPicture("the picture is empty; send the bytes of a picture file")

@@ -37,7 +37,7 @@ class MemoryBudget:
 
     @contextmanager
     def hold(self, needed_bytes: float) -> Iterator[None]:
-        """Holds so many bytes for as long as the context lasts. Blocks until they are free.
+        """Reserves the bytes for as long as the context lasts. Blocks until they are free.
 
         Raises:
             TooLarge: They are more than there ever are.

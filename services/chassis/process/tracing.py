@@ -95,7 +95,7 @@ def fail(failed: Span, reason: str) -> None:
 
 
 def record_span(name: str, seconds: float, *, parent: str = "", attributes: Attributes | None = None) -> None:
-    """A span that began so many seconds ago and ends now: of what waited, and knew only afterwards for how long."""
+    """Records a span that began `seconds` ago and ends now, for waits whose length is known only afterwards."""
     end_ns = time.time_ns()
     began_ns = end_ns - round(seconds * 1e9)
     _InUse.tracer.start_span(name, _context_of(parent), attributes=attributes, start_time=began_ns).end(end_ns)

@@ -1,4 +1,4 @@
-"""RetinaFace over a picture at several scales, in tiles, mirrored, merged by agreement."""
+"""RetinaFace over a picture at several scales, in tiles, mirrored, fused."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import pillow_heif
 import pytest
 from PIL import TiffImagePlugin
 
-from services.anonymizer.anonymization import ENCODED_ANEW, anonymize
+from services.anonymizer.anonymization import RE_ENCODED, anonymize
 from services.anonymizer.encoding import AS_IT_CAME, Output
 from services.anonymizer.redaction import Redaction
 from services.anonymizer.regions import Region
@@ -152,5 +152,5 @@ def _unpacked(answer: bytes) -> list[bytes]:
 
 def test_bytes_between_scans_are_gone_where_all_is_encoded_anew() -> None:
     done = anonymize(PLACES["between scans"](), [FACE], Redaction(), limits=LIMITS)
-    assert done.notice in ("", ENCODED_ANEW)
+    assert done.notice in ("", RE_ENCODED)
     assert SECRET not in done.content

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from skimage import data
 
-from services.anonymizer.anonymization import ENCODED_ANEW, anonymize
+from services.anonymizer.anonymization import RE_ENCODED, anonymize
 from services.anonymizer.encoding import AS_IT_CAME, Output
 from services.anonymizer.redaction import Redaction, cut_outs, hidden_pixels
 from services.anonymizer.regions import Mask, Region, Shape
@@ -123,7 +123,7 @@ def test_what_is_drawn_into_a_jpeg_of_any_sampling_tells_nothing(
             first, *others = (drawn(file, regions, style, output) for file in files)
             assert all(other == first for other in others)
     notice = anonymize(files[0], regions, Redaction(), limits=LIMITS).notice
-    assert (notice == ENCODED_ANEW) is (sampling not in REWRITTEN)
+    assert (notice == RE_ENCODED) is (sampling not in REWRITTEN)
 
 
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
