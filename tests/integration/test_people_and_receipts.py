@@ -66,7 +66,7 @@ def test_gateway_without_a_key_signs_nothing_and_says_what_to_do(gateway_url: st
     for way in (("--target", gateway_url), ()):
         refused = facet("anonymize", pictures / "a.jpg", "--receipt", *way)
         assert refused.returncode == 1
-        assert b"FACET_GATEWAY_RECEIPT_KEY says where it lies" in refused.stderr
+        assert b"set FACET_GATEWAY_RECEIPT_KEY to its path" in refused.stderr
         assert not (pictures / "a-hidden.jpg").exists()
 
 
