@@ -123,7 +123,11 @@ def _of_nclx(nclx: Mapping[str, object]) -> bytes | None:
 
 def _of_exif(image: Image.Image, content: bytes) -> bytes | None:
     """Source: DCF 2.0 (JEITA CP-3461B): R03 is the option file of Adobe RGB; its ColorSpace is uncalibrated."""
-    if _ADOBE_RGB_INDEX + b"\0" not in content:
+    is_jpeg = image.format in (
+        "JPEG",
+        "MPO",
+    )  # whose EXIF lies apart already: the rest, megabytes, need not be searched
+    if _ADOBE_RGB_INDEX + b"\0" not in (image.info.get("exif", b"") if is_jpeg else content):
         return None
     details = read_exif(image, content).directory(EXIF_DIRECTORY)
     index = details.directory(INTEROPERABILITY_DIRECTORY).text(INTEROPERABILITY_INDEX)
