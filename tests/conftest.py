@@ -8,7 +8,6 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-import hypothesis
 import pytest
 from PIL import Image
 from skimage import data
@@ -17,10 +16,6 @@ from services.chassis.models.store import ModelState, ModelStore
 from services.chassis.process.settings import ModelSettings
 from tests.support.event_loops import SuccessiveEventLoop
 from tests.support.processes import REPOSITORY, Stack
-
-# How long an example takes is the machine's affair: others use it, and a first example loads what it needs.
-hypothesis.settings.register_profile("facet", deadline=None)
-hypothesis.settings.load_profile("facet")
 
 
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:

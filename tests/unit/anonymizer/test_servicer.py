@@ -18,7 +18,7 @@ from services.chassis.process.settings import MIB, PictureLimits
 from services.chassis.process.workers import WorkerPool
 from tests.support.standstill import watched_loop
 
-STANDSTILL_S = 0.5
+STANDSTILL_S = 0.1
 """This took 3 s."""
 
 

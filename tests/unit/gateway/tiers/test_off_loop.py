@@ -21,8 +21,8 @@ from services.chassis.errors import DeadlinePassed
 from services.chassis.process.patience import still_awaited
 from tests.support.standstill import watched_loop
 
-STANDSTILL_S = 0.5
-"""Each of these took seconds; a busy machine lets a thread wait for tenths."""
+STANDSTILL_S = 0.1
+"""Each of these took seconds."""
 FOUND = 400
 
 
